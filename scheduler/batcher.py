@@ -1,0 +1,76 @@
+"""Group commit without a timer: while one call is on the wire, what comes meanwhile waits for the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Batcher(Generic[T, R]):
+    """Gathers items of one event loop into calls, one on the wire at a time. One item alone leaves at once.
+
+    Args:
+        send: Sends items and returns one reply for each, in order. If it raises, all of them get that error.
+        limit: Most items a call.
+        weight: What one item weighs (bytes), where calls are bounded by weight too.
+        most: Most weight a call; an item above it goes alone.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        limit: int,
+        weight: Callable[[T], int] = lambda _: 0,
+        most: int = 4 * 1024 * 1024,
+    ) -> None:
+        self._send = send
+        self._limit = limit
+        self._weight = weight
+        self._most = most
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._flusher: asyncio.Task[None] | None = None
+
+    def submit(self, item: T) -> asyncio.Future[R]:
+        """Hand over an item; the future has its reply. Cancelling the future does not take the item back."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush())
+        return future
+
+    async def drain(self) -> None:
+        """Wait until all that was handed over has been answered."""
+        while self._flusher is not None:
+            await asyncio.wait([self._flusher])
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                batch = self._take()
+                try:
+                    replies = await self._send([item for item, _ in batch])
+                except Exception as error:  # noqa: BLE001  whoever handed the item over decides what it means
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(error)
+                else:
+                    for (_, future), reply in zip(batch, replies, strict=True):
+                        if not future.done():
+                            future.set_result(reply)
+        finally:
+            self._flusher = None
+
+    def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
+        batch, weight = [self._waiting.popleft()], 0
+        weight = self._weight(batch[0][0])
+        while self._waiting and len(batch) < self._limit:
+            weight += self._weight(self._waiting[0][0])
+            if weight > self._most:
+                break
+            batch.append(self._waiting.popleft())
+        return batch

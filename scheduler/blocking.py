@@ -1,0 +1,156 @@
+"""`SyncScheduler`: the same client for code without an event loop. Threads may share one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from scheduler import operations
+from scheduler.call import Call
+from scheduler.clock import RedisClock
+from scheduler.due import Timestamp
+from scheduler.errors import ResultTimeout
+from scheduler.function import AnyFunction
+from scheduler.ids import JobId, JobIds, parse_job_id
+from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keys import Keys
+from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
+from scheduler.location import locate
+from scheduler.mailbox import wait_blocking
+from scheduler.operations import Producer
+from scheduler.scheduling import BlockingScheduling
+from scheduler.store import BlockingStore, blocking_client
+
+if TYPE_CHECKING:
+    import redis
+
+    from scheduler.app import App
+
+
+class SyncScheduler(BlockingScheduling):
+    """An app's blocking client: `with SyncScheduler(app) as scheduler`. See `Scheduler` for what each method promises.
+
+    Args:
+        app: The app.
+        url: The server; else `REDIS_URL`, else the app's url, else the embedded server of this directory.
+        trusted: False for clients that may only schedule public functions (C1.6).
+        client: A blocking Redis client with `decode_responses=False` to use instead of a url, for tests.
+    """
+
+    def __init__(
+        self, app: App, *, url: str | None = None, trusted: bool = True, client: redis.Redis | None = None
+    ) -> None:
+        self.app = app
+        self._url = url
+        self._client = client
+        self._clock = RedisClock()
+        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
+        self._opened: BlockingStore | None = None
+
+    def open(self) -> Self:
+        """Connect; `with` does it. Raises as `Scheduler.open` does."""
+        if self._opened is None:
+            client = self._client or blocking_client(locate(self.app, self._url))
+            store = BlockingStore(Keys(self.app.namespace), client)
+            try:
+                store.drive(operations.read_clock(self._clock))
+            except BaseException:
+                if self._client is None:
+                    store.close()
+                raise
+            self._opened = store
+        return self
+
+    def close(self) -> None:
+        """Disconnect."""
+        store, self._opened = self._opened, None
+        if store is not None and self._client is None:
+            store.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def schedule_many(self, calls: Iterable[Call]) -> list[JobId]:
+        """Schedule any number of calls in bounded batches; see `Scheduler.schedule_many`."""
+        prepared = (self._with_options(operations.check_call(call)) for call in calls)
+        return [JobId(one) for one in self._store.drive(operations.schedule_many(self._producer, prepared))]
+
+    def cancel(self, job_id: str) -> CancelOutcome:
+        (outcome,) = self.cancel_many([job_id])
+        return outcome
+
+    def cancel_many(self, job_ids: Iterable[str]) -> list[CancelOutcome]:
+        """Cancel jobs by id; see `Scheduler.cancel_many`."""
+        return self._store.drive(operations.cancel_many([parse_job_id(job_id) for job_id in job_ids]))
+
+    def cancel_all(
+        self,
+        *,
+        function: AnyFunction | str | None = None,
+        queue: str | None = None,
+        before: Timestamp | None = None,
+        after: Timestamp | None = None,
+    ) -> int:
+        """Cancel all jobs that match and have not ended; see `Scheduler.cancel_all`."""
+        wanted = JobFilter.of(None, function, queue, before, after)
+        return self._store.drive(cancel_all(self._store.keys, wanted))
+
+    def get(self, job_id: str) -> Job | None:
+        """One job's record, None where there is none (C5.4)."""
+        return self._store.drive(operations.get(parse_job_id(job_id)))
+
+    def list(
+        self,
+        *,
+        state: JobState | str | None = None,
+        function: AnyFunction | str | None = None,
+        queue: str | None = None,
+        before: Timestamp | None = None,
+        after: Timestamp | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """One page of jobs; see `Scheduler.list`."""
+        wanted = JobFilter.of(state, function, queue, before, after)
+        return self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor))
+
+    def count(
+        self,
+        *,
+        state: JobState | str | None = None,
+        function: AnyFunction | str | None = None,
+        queue: str | None = None,
+        before: Timestamp | None = None,
+        after: Timestamp | None = None,
+    ) -> int:
+        """How many jobs match; see `Scheduler.count`."""
+        wanted = JobFilter.of(state, function, queue, before, after)
+        return self._store.drive(count_jobs(self._store.keys, wanted))
+
+    def result(self, job_id: str, timeout: float | None = None) -> Any:
+        """Wait for a job to end, and return its result; see `Scheduler.result`."""
+        job_id = parse_job_id(job_id)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not wait_blocking(self._store, job_id, deadline):
+            raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s")
+        return self._store.drive(operations.outcome(self.app, job_id))
+
+    @property
+    def _store(self) -> BlockingStore:
+        if self._opened is None:
+            raise RuntimeError("the SyncScheduler is not open: use `with SyncScheduler(app) as scheduler`")
+        return self._opened
+
+    def _find(self, function: AnyFunction | str) -> AnyFunction | str:
+        return self.app.find(function)
+
+    def _schedule(self, call: Call) -> JobId:
+        (job_id,) = self._store.drive(operations.schedule_many(self._producer, [call]))
+        return JobId(job_id)

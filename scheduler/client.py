@@ -1,0 +1,251 @@
+"""`Scheduler`: schedules, cancels and looks up jobs from async code outside functions."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import AsyncIterable, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from scheduler import operations, transitions
+from scheduler.batcher import Batcher
+from scheduler.call import Call, Request
+from scheduler.clock import RedisClock
+from scheduler.due import Timestamp
+from scheduler.errors import ResultTimeout
+from scheduler.function import AnyFunction
+from scheduler.ids import JobId, JobIds, parse_job_id
+from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keys import Keys
+from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
+from scheduler.location import locate
+from scheduler.mailbox import Mailbox
+from scheduler.operations import Producer
+from scheduler.scheduling import Scheduling
+from scheduler.store import AsyncStore, async_client
+from scheduler.transitions import Word
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+    from scheduler.app import App
+
+
+class Scheduler(Scheduling):
+    """An app's client, used by one event loop: `async with Scheduler(app) as scheduler`.
+
+    Calls made at the same time leave together in one script call; one alone leaves at once. Every call may be repeated
+    after an error: none makes a job twice.
+
+    Args:
+        app: The app.
+        url: The server; else `REDIS_URL`, else the app's url, else the embedded server of this directory.
+        trusted: False for clients that may only schedule public functions (C1.6).
+        client: An async Redis client with `decode_responses=False` to use instead of a url, for tests.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        url: str | None = None,
+        trusted: bool = True,
+        client: redis.asyncio.Redis | None = None,
+    ) -> None:
+        self.app = app
+        self._url = url
+        self._client = client
+        self._clock = RedisClock()
+        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
+        self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
+            self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES
+        )
+        self._opened: AsyncStore | None = None
+        self._mailbox: Mailbox | None = None
+
+    async def open(self) -> Self:
+        """Connect; `async with` does it.
+
+        Raises:
+            ConfigurationError: No server is named, or it refused the credentials.
+            Unavailable: It does not answer.
+        """
+        if self._opened is None:
+            url = None if self._client is not None else locate(self.app, self._url)
+            store = AsyncStore(Keys(self.app.namespace), self._client or async_client(str(url)))
+            try:
+                await store.drive(operations.read_clock(self._clock))
+            except BaseException:
+                if self._client is None:
+                    await store.close()
+                raise
+            self._opened = store
+            self._mailbox = Mailbox(store, url)
+        return self
+
+    async def close(self) -> None:
+        """Wait for what is on the wire, and disconnect."""
+        store, mailbox, self._opened, self._mailbox = self._opened, self._mailbox, None, None
+        if store is not None and mailbox is not None:
+            await mailbox.close()
+            await self._batcher.drain()
+            if self._client is None:
+                await store.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def schedule_many(self, calls: Iterable[Call] | AsyncIterable[Call]) -> builtins.list[JobId]:
+        """Schedule any number of calls in bounded batches, each of them all or none (C2.11).
+
+        Args:
+            calls: What `function.after` and `function.at` return; an async iterable too.
+
+        Returns:
+            The ids, in order. If a call is wrong, the batches before its own are scheduled and the error says so.
+
+        Raises:
+            As `run_after` does.
+        """
+        ids: builtins.list[JobId] = []
+        async for group in _groups(calls, operations.BATCH_JOBS):
+            prepared = [self._with_options(call) for call in group]
+            ids += [JobId(one) for one in await self._store.drive(operations.schedule_many(self._producer, prepared))]
+        return ids
+
+    async def cancel(self, job_id: str) -> CancelOutcome:
+        (outcome,) = await self.cancel_many([job_id])
+        return outcome
+
+    async def cancel_many(self, job_ids: Iterable[str]) -> builtins.list[CancelOutcome]:
+        """Cancel jobs by id, in bounded batches; the outcomes in order.
+
+        Raises:
+            InvalidJobId: One of them is malformed; nothing was canceled.
+        """
+        return await self._store.drive(operations.cancel_many([parse_job_id(job_id) for job_id in job_ids]))
+
+    async def cancel_all(
+        self,
+        *,
+        function: AnyFunction | str | None = None,
+        queue: str | None = None,
+        before: Timestamp | None = None,
+        after: Timestamp | None = None,
+    ) -> int:
+        """Cancel all jobs that match and have not ended, in bounded steps (C4.4).
+
+        Args:
+            function: Only jobs of this function.
+            queue: Only jobs of this queue.
+            before: Only jobs whose requested time is before this.
+            after: Only jobs whose requested time is this or later.
+
+        Returns:
+            How many were canceled.
+        """
+        wanted = JobFilter.of(None, function, queue, before, after)
+        return await self._store.drive(cancel_all(self._store.keys, wanted))
+
+    async def get(self, job_id: str) -> Job | None:
+        """One job's record, None where there is none (C5.4)."""
+        return await self._store.drive(operations.get(parse_job_id(job_id)))
+
+    async def list(
+        self,
+        *,
+        state: JobState | str | None = None,
+        function: AnyFunction | str | None = None,
+        queue: str | None = None,
+        before: Timestamp | None = None,
+        after: Timestamp | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> JobPage:
+        """One page of jobs: pending ones by due time, then those in progress, then ended ones, newest first (C5.4).
+
+        Args:
+            state, function, queue: Only such jobs.
+            before, after: Bounds of the completion time, or of the requested time of jobs that have not ended.
+            limit: Most jobs, 1 to 1,000.
+            cursor: Where the page before said to go on.
+        """
+        wanted = JobFilter.of(state, function, queue, before, after)
+        return await self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor))
+
+    async def count(
+        self,
+        *,
+        state: JobState | str | None = None,
+        function: AnyFunction | str | None = None,
+        queue: str | None = None,
+        before: Timestamp | None = None,
+        after: Timestamp | None = None,
+    ) -> int:
+        """How many jobs match. By state alone it is read from the keys' sizes, else all records are walked."""
+        wanted = JobFilter.of(state, function, queue, before, after)
+        return await self._store.drive(count_jobs(self._store.keys, wanted))
+
+    async def result(self, job_id: str, timeout: float | None = None) -> Any:
+        """Wait for a job to end, and return its result, typed by the function's hint where the app has it (C5.4).
+
+        Args:
+            job_id: The job.
+            timeout: Seconds to wait, for ever if None. The job goes on when it is over.
+
+        Raises:
+            JobFailed: It failed; carries the error's type, message and traceback.
+            JobCanceled: It was canceled.
+            JobNotFound: There is no record of it.
+            ResultTimeout: It had not ended in time.
+        """
+        job_id = parse_job_id(job_id)
+        store, mailbox = self._store, self._mailbox
+        assert mailbox is not None
+        try:
+            async with asyncio.timeout(timeout):
+                await mailbox.wait(job_id)
+        except TimeoutError:
+            raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s") from None
+        return await store.drive(operations.outcome(self.app, job_id))
+
+    @property
+    def _store(self) -> AsyncStore:
+        if self._opened is None:
+            raise RuntimeError("the Scheduler is not open: use `async with Scheduler(app) as scheduler`")
+        return self._opened
+
+    def _find(self, function: AnyFunction | str) -> AnyFunction | str:
+        return self.app.find(function)
+
+    async def _schedule(self, call: Call) -> JobId:
+        (request,) = await self._store.drive(operations.prepare(self._producer, [call]))
+        _, job_id = await self._batcher.submit(request)
+        return JobId(job_id)
+
+    async def _send(self, requests: Sequence[Request]) -> builtins.list[tuple[Word, str]]:
+        return await self._store.run(transitions.schedule(requests))
+
+
+async def _groups(calls: Iterable[Call] | AsyncIterable[Call], size: int) -> AsyncIterable[list[Call]]:
+    group: list[Call] = []
+    if isinstance(calls, AsyncIterable):
+        async for call in calls:
+            group.append(operations.check_call(call))
+            if len(group) == size:
+                yield group
+                group = []
+    else:
+        for call in calls:
+            group.append(operations.check_call(call))
+            if len(group) == size:
+                yield group
+                group = []
+    if group:
+        yield group

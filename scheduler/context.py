@@ -1,0 +1,349 @@
+"""What a handler gets as its first parameter; for `async def` here, the blocking twins for plain `def` below.
+
+A mutation reads through its transaction and buffers all it means to do. An action's calls take effect at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from scheduler.call import Call, Request
+from scheduler.db import Database, Document, SystemTables
+from scheduler.function import AnyFunction, Function
+from scheduler.ids import JobId, parse_job_id
+from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.operations import Producer, Steps, cancel_many, get, prepare
+from scheduler.scheduling import BlockingScheduling, Scheduling
+from scheduler.transaction import Transaction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+Log = logging.LoggerAdapter[logging.Logger]
+
+_log = logging.getLogger("duestream.job")
+
+
+class Host(Protocol):
+    """What a context needs of the worker that runs it."""
+
+    @property
+    def producer(self) -> Producer: ...
+
+    async def drive(self, steps: Steps[T]) -> T:
+        """Run steps on Redis."""
+
+    async def schedule(self, request: Request) -> JobId:
+        """Schedule a job at once."""
+
+    async def run_mutation(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
+        """Run a mutation at once as its own transaction."""
+
+    async def run_handler(self, function: AnyFunction, ctx: Any, args: Any, kwargs: Any) -> Any:
+        """Run a handler inside the job that calls it."""
+
+
+class MutationScheduling(Scheduling):
+    """`ctx.scheduler` of a mutation: part of its transaction (C2.7)."""
+
+    def __init__(self, host: Host, transaction: Transaction, job_id: str, now_ms: int, log: Log) -> None:
+        self._host = host
+        self._transaction = transaction
+        self._job_id = job_id
+        self._now_ms = now_ms
+        self._log = log
+
+    def _find(self, function: AnyFunction | str) -> AnyFunction | str:
+        return self._host.producer.app.find(function)
+
+    async def _schedule(self, call: Call) -> JobId:
+        key = call.options.idempotency_key
+        if key is not None:
+            child = self._transaction.child_of_key(key)
+            known = child.id if child is not None else await self._transaction.version("key", key)
+            if known:
+                return JobId(known)
+        call.due(self._now_ms)
+        (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
+        self._transaction.add_child(request)
+        return request.id
+
+    async def cancel(self, job_id: str) -> CancelOutcome:
+        job_id = parse_job_id(job_id)
+        transaction = self._transaction
+        if job_id == self._job_id:
+            self._log.warning("a mutation cannot cancel itself: %s goes on", job_id)
+            return CancelOutcome.SELF
+        if transaction.canceled(job_id):
+            return CancelOutcome.FINISHED
+        if transaction.child(job_id) is not None:
+            transaction.cancel_child(job_id)
+            return CancelOutcome.CANCELED
+        state = await transaction.version("job", job_id)
+        if state == "":
+            return CancelOutcome.UNKNOWN
+        if JobState(state).final:
+            return CancelOutcome.FINISHED
+        transaction.cancel(job_id)
+        return CancelOutcome.RUNNING if state == JobState.IN_PROGRESS else CancelOutcome.CANCELED
+
+
+class ActionScheduling(Scheduling):
+    """`ctx.scheduler` of an action: each call takes effect at once and stays (C2.8)."""
+
+    def __init__(self, host: Host, job_id: str) -> None:
+        self._host = host
+        self._job_id = job_id
+
+    def _find(self, function: AnyFunction | str) -> AnyFunction | str:
+        return self._host.producer.app.find(function)
+
+    async def _schedule(self, call: Call) -> JobId:
+        (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
+        return await self._host.schedule(request)
+
+    async def cancel(self, job_id: str) -> CancelOutcome:
+        (outcome,) = await self._host.drive(cancel_many([parse_job_id(job_id)]))
+        return outcome
+
+
+class _MutationSystem(SystemTables):
+    def __init__(self, host: Host, transaction: Transaction) -> None:
+        self._host = host
+        self._transaction = transaction
+
+    async def get(self, job_id: str) -> Job | None:
+        seen = await self._transaction.version("job", parse_job_id(job_id))
+        job = await self._host.drive(get(job_id))
+        if (job.state.value if job else "") != seen:
+            self._transaction.conflict()
+        return job
+
+
+class _ActionSystem(SystemTables):
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def get(self, job_id: str) -> Job | None:
+        return await self._host.drive(get(parse_job_id(job_id)))
+
+
+class ActionDatabase:
+    """`ctx.db` of an action: only the records of jobs; documents are read and written by mutations."""
+
+    def __init__(self, system: SystemTables) -> None:
+        self.system = system
+
+
+class MutationContext:
+    """The first parameter of an `async def` mutation.
+
+    Attributes:
+        db: Documents, read and written in this mutation's transaction.
+        scheduler: Schedules and cancels jobs in the same transaction.
+        job_id: The job that runs.
+        now: Redis time at the mutation's start, in epoch milliseconds; it stands still.
+        attempt: 1 at the first start.
+        log: A logger whose records carry job_id, function and attempt.
+    """
+
+    def __init__(
+        self, host: Host, transaction: Transaction, *, job_id: str, name: str, now_ms: int, attempt: int
+    ) -> None:
+        self._host = host
+        self._transaction = transaction
+        self.job_id = JobId(job_id)
+        self.now = now_ms
+        self.attempt = attempt
+        self.log = job_log(job_id, name, attempt)
+        self.db = Database(transaction, host.producer.ids, _MutationSystem(host, transaction))
+        self.scheduler = MutationScheduling(host, transaction, job_id, now_ms, self.log)
+
+    async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run another mutation inside this transaction (C3.9). If it raises, what it did is undone."""
+        self._host.producer.app.check_owns(function)
+        bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
+        savepoint = self._transaction.savepoint()
+        try:
+            result: R = await self._host.run_handler(function, self, bound, bound_kwargs)
+        except Exception:
+            self._transaction.restore(savepoint)
+            raise
+        return result
+
+
+class ActionContext:
+    """The first parameter of an `async def` action.
+
+    Attributes:
+        db: `db.system.get(job_id)` reads records of jobs.
+        scheduler: Schedules and cancels jobs at once.
+        job_id: The job that runs.
+        attempt: The number of deliveries it took until the action began; it begins once.
+        log: A logger whose records carry job_id, function and attempt.
+    """
+
+    def __init__(self, host: Host, *, job_id: str, name: str, attempt: int) -> None:
+        self._host = host
+        self.job_id = JobId(job_id)
+        self.attempt = attempt
+        self.log = job_log(job_id, name, attempt)
+        self.db = ActionDatabase(_ActionSystem(host))
+        self.scheduler = ActionScheduling(host, job_id)
+
+    @property
+    def now(self) -> int:
+        """Redis time in epoch milliseconds; it goes on."""
+        return self._host.producer.clock.now_ms()
+
+    async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a mutation at once as its own transaction, and return its result (C3.9).
+
+        Raises:
+            TooManyConflicts: Others changed what it read five times in a row.
+            Exception: Whatever the mutation raised; it left no effect then.
+        """
+        self._host.producer.app.check_owns(function)
+        bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
+        result: R = await self._host.run_mutation(function, self.job_id, bound, bound_kwargs)
+        return result
+
+    async def run_action(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run another action inside this one: a plain call (C3.9)."""
+        self._host.producer.app.check_owns(function)
+        bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
+        result: R = await self._host.run_handler(function, self, bound, bound_kwargs)
+        return result
+
+
+class Bridge:
+    """Lets a thread wait for what the event loop does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+class _BridgedScheduling(BlockingScheduling):
+    def __init__(self, inner: Scheduling, bridge: Bridge) -> None:
+        self._inner = inner
+        self._bridge = bridge
+
+    def _find(self, function: AnyFunction | str) -> AnyFunction | str:
+        return self._inner._find(function)  # noqa: SLF001  its blocking face
+
+    def _schedule(self, call: Call) -> JobId:
+        return self._bridge.wait(self._inner._schedule(call))  # noqa: SLF001  its blocking face
+
+    def cancel(self, job_id: str) -> CancelOutcome:
+        return self._bridge.wait(self._inner.cancel(job_id))
+
+
+class BlockingSystemTables:
+    """The records of jobs, for a thread."""
+
+    def __init__(self, inner: SystemTables, bridge: Bridge) -> None:
+        self._inner = inner
+        self._bridge = bridge
+
+    def get(self, job_id: str) -> Job | None:
+        """A job's record, None where there is none."""
+        return self._bridge.wait(self._inner.get(job_id))
+
+
+class BlockingDatabase:
+    """`Database` for a thread; the same methods, blocking."""
+
+    def __init__(self, inner: Database, bridge: Bridge) -> None:
+        self._inner = inner
+        self._bridge = bridge
+        self.system = BlockingSystemTables(inner.system, bridge)
+
+    def insert(self, table: str, document: Mapping[str, Any], *, key: str | None = None) -> str:
+        """See `Database.insert`."""
+        return self._bridge.wait(self._inner.insert(table, document, key=key))
+
+    def get(self, document_id: str) -> Document | None:
+        """See `Database.get`."""
+        return self._bridge.wait(self._inner.get(document_id))
+
+    def patch(self, document_id: str, fields: Mapping[str, Any]) -> None:
+        """See `Database.patch`."""
+        self._bridge.wait(self._inner.patch(document_id, fields))
+
+    def replace(self, document_id: str, document: Mapping[str, Any]) -> None:
+        """See `Database.replace`."""
+        self._bridge.wait(self._inner.replace(document_id, document))
+
+    def delete(self, document_id: str) -> None:
+        """See `Database.delete`."""
+        self._bridge.wait(self._inner.delete(document_id))
+
+
+class BlockingActionDatabase:
+    """`ActionDatabase` for a thread."""
+
+    def __init__(self, inner: ActionDatabase, bridge: Bridge) -> None:
+        self.system = BlockingSystemTables(inner.system, bridge)
+
+
+class BlockingMutationContext:
+    """The first parameter of a plain `def` mutation, which runs in a thread; see `MutationContext`."""
+
+    def __init__(self, inner: MutationContext, bridge: Bridge) -> None:
+        self._inner = inner
+        self._bridge = bridge
+        self.job_id = inner.job_id
+        self.now = inner.now
+        self.attempt = inner.attempt
+        self.log = inner.log
+        self.db = BlockingDatabase(inner.db, bridge)
+        self.scheduler: BlockingScheduling = _BridgedScheduling(inner.scheduler, bridge)
+
+    def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """See `MutationContext.run_mutation`."""
+        return self._bridge.wait(self._inner.run_mutation(function, *args, **kwargs))
+
+
+class BlockingActionContext:
+    """The first parameter of a plain `def` action, which runs in a thread; see `ActionContext`."""
+
+    def __init__(self, inner: ActionContext, bridge: Bridge) -> None:
+        self._inner = inner
+        self._bridge = bridge
+        self.job_id = inner.job_id
+        self.attempt = inner.attempt
+        self.log = inner.log
+        self.db = BlockingActionDatabase(inner.db, bridge)
+        self.scheduler: BlockingScheduling = _BridgedScheduling(inner.scheduler, bridge)
+
+    @property
+    def now(self) -> int:
+        """Redis time in epoch milliseconds; it goes on."""
+        return self._inner.now
+
+    def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """See `ActionContext.run_mutation`."""
+        return self._bridge.wait(self._inner.run_mutation(function, *args, **kwargs))
+
+    def run_action(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """See `ActionContext.run_action`."""
+        return self._bridge.wait(self._inner.run_action(function, *args, **kwargs))
+
+
+def job_log(job_id: str, name: str, attempt: int) -> Log:
+    """A logger for one start of one job."""
+    return logging.LoggerAdapter(_log, {"job_id": job_id, "function": name, "attempt": attempt})
+
+
+def blocking_context(ctx: MutationContext | ActionContext, bridge: Bridge) -> Any:
+    """The twin of a context for a plain `def` handler."""
+    return (
+        BlockingMutationContext(ctx, bridge) if isinstance(ctx, MutationContext) else BlockingActionContext(ctx, bridge)
+    )

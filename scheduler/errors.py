@@ -1,0 +1,126 @@
+"""Every error that duestream raises, in one tree.
+
+::
+
+    DuestreamError
+    ├── InvalidCall (ValueError)          the call was wrong; nothing was sent
+    │   ├── InvalidDelay                  `delay` of run_after
+    │   ├── InvalidTimestamp              `timestamp` of run_at
+    │   ├── InvalidArguments              arguments that do not fit the function
+    │   ├── InvalidValue                  a value that cannot be stored, named by its path
+    │   ├── InvalidJobId                  not an id that duestream makes
+    │   ├── InvalidDocument               a table, document id or document that ctx.db refuses
+    │   └── InvalidOption                 queue, idempotency key, namespace, limit, ...
+    ├── UnknownFunction (LookupError)     no live deployment registered that name
+    ├── DuplicateFunction (ValueError)    a second function under a name already used
+    ├── NotAllowed (PermissionError)      an untrusted client scheduled an internal function
+    ├── LimitExceeded (ValueError)        one mutation scheduled or wrote more than it may
+    ├── TooManyConflicts                  a mutation run by an action lost to others again and again
+    ├── ConfigurationError                no url, no server, an unusable setting
+    ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
+    │   └── QueueFull                     Redis is out of memory and takes no more jobs
+    ├── JobNotFound (LookupError)         result() of a job that has no record
+    ├── JobFailed                         result() of a job that failed
+    ├── JobCanceled                       result() of a job that was canceled
+    └── ResultTimeout (TimeoutError)      result() waited long enough
+"""
+
+from __future__ import annotations
+
+
+class DuestreamError(Exception):
+    """The root of the tree."""
+
+
+class InvalidCall(DuestreamError, ValueError):
+    """The call was wrong; nothing was sent and nothing was stored."""
+
+
+class InvalidDelay(InvalidCall):
+    """`delay` is not a finite, non-negative number of milliseconds or timedelta within five years."""
+
+
+class InvalidTimestamp(InvalidCall):
+    """`timestamp` is not epoch milliseconds or an aware datetime within five years of now."""
+
+
+class InvalidArguments(InvalidCall):
+    """The arguments do not fit the signature or the type hints of the function."""
+
+
+class InvalidValue(InvalidCall):
+    """A value that cannot be stored; the message names the path to it."""
+
+
+class InvalidJobId(InvalidCall):
+    """Not an id that duestream makes (26 characters of Crockford's base 32)."""
+
+
+class InvalidDocument(InvalidCall):
+    """A table name, document id or document that `ctx.db` refuses."""
+
+
+class InvalidOption(InvalidCall):
+    """A queue name, idempotency key, namespace or limit that cannot be used."""
+
+
+class UnknownFunction(DuestreamError, LookupError):
+    """No live deployment has registered a function of that name."""
+
+
+class DuplicateFunction(DuestreamError, ValueError):
+    """A second function was registered under a name that is already used."""
+
+
+class NotAllowed(DuestreamError, PermissionError):
+    """An untrusted client asked for an internal function."""
+
+
+class LimitExceeded(DuestreamError, ValueError):
+    """One mutation scheduled, read or wrote more than its limits allow."""
+
+
+class TooManyConflicts(DuestreamError):
+    """A mutation run by an action found what it had read changed by others, five times in a row; it left no effect."""
+
+
+class ConfigurationError(DuestreamError):
+    """Something outside the code is missing or unusable: a url, a server, a setting."""
+
+
+class Unavailable(DuestreamError, ConnectionError):
+    """Redis did not answer in time. Every call may be repeated; a job is never made twice for it."""
+
+
+class QueueFull(Unavailable):
+    """Redis is out of memory: it finishes and cancels jobs, but takes no new ones."""
+
+
+class JobNotFound(DuestreamError, LookupError):
+    """There is no record of that job: it never existed, or was removed after its retention."""
+
+
+class JobFailed(DuestreamError):
+    """The job ended as `failed`.
+
+    Attributes:
+        job_id: The job's id.
+        error_type: The name of the exception's class.
+        error_message: What the exception said.
+        traceback: The handler's traceback as text, empty where no code ran.
+    """
+
+    def __init__(self, job_id: str, error_type: str, error_message: str, traceback: str = "") -> None:
+        super().__init__(f"job {job_id} failed: {error_type}: {error_message}")
+        self.job_id = job_id
+        self.error_type = error_type
+        self.error_message = error_message
+        self.traceback = traceback
+
+
+class JobCanceled(DuestreamError):
+    """The job ended as `canceled`."""
+
+
+class ResultTimeout(DuestreamError, TimeoutError):
+    """The job had not ended when the time given to `result` was over; it goes on."""

@@ -1,0 +1,118 @@
+"""The janitor: takes work back from the dead and removes what is past its time. Runs where the promoter leads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scheduler import transitions
+from scheduler.backoff import Outage
+from scheduler.errors import Unavailable
+from scheduler.job import JobError
+from scheduler.store import AsyncStore
+
+BATCH = 100
+_PRUNE_EVERY_S = 60.0
+_LOOK_EVERY_S = 1.0
+_JUMP_MS = 1_000
+
+LOST_ACTION = JobError("WorkerLost", "transient error while executing action")
+_log = logging.getLogger("duestream.janitor")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one pass did, and the seconds until the next one is worth it."""
+
+    redelivered: int = 0
+    failed: int = 0
+    pruned: int = 0
+    wait_s: float = _LOOK_EVERY_S
+
+
+class Janitor:
+    """Redelivers, expires, prunes and sweeps.
+
+    Args:
+        store: Runs the scripts.
+        lease_ms: The time within which the work of a dead worker is taken up again. A delivery counts as lost three
+            quarters of it after the last sign of life; renewals come four times in it.
+        max_deliveries: After so many deaths a job fails (C3.4).
+        leads: Whether this process is the one to do it.
+        outage: After Redis was away everybody gets one lease to renew before anyone is judged.
+    """
+
+    def __init__(
+        self, store: AsyncStore, *, lease_ms: int, max_deliveries: int, leads: Callable[[], bool], outage: Outage
+    ) -> None:
+        self._store = store
+        self._lease_ms = lease_ms
+        self._idle_ms = lease_ms * 3 // 4
+        self._max_deliveries = max_deliveries
+        self._leads = leads
+        self._outage = outage
+        self._poisoned = JobError("WorkerLost", f"took its worker down {max_deliveries} times").pack()
+        self._expired = LOST_ACTION.pack()
+        self._seen: tuple[float, int] | None = None
+        self._patience_until = 0.0
+        self._pruned_at = float("-inf")
+
+    async def run(self) -> None:
+        """Clean until cancelled."""
+        while True:
+            wait_s = _LOOK_EVERY_S
+            if self._leads():
+                try:
+                    wait_s = (await self.step()).wait_s
+                except Unavailable as error:
+                    await self._outage.wait(error)
+                    continue
+            await asyncio.sleep(wait_s)
+
+    async def step(self) -> Swept:
+        """One pass."""
+        redelivered = failed = 0
+        wait_s = min(self._idle_ms / 1000, _PRUNE_EVERY_S)
+        more = False
+        if await self._may_judge():
+            back = await self._store.run(
+                transitions.redeliver(self._idle_ms, self._max_deliveries, BATCH, self._poisoned)
+            )
+            lost = await self._store.run(transitions.expire(BATCH, self._expired))
+            redelivered, failed = back.redelivered, back.failed + lost.failed
+            more = back.more or lost.failed == BATCH
+            if back.held > 0 or lost.next_ms is not None:
+                wait_s = min(wait_s, self._lease_ms / 10_000, _LOOK_EVERY_S)
+            if redelivered or failed:
+                _log.warning("worker lost: redelivered=%d failed=%d", redelivered, failed)
+        else:
+            wait_s = min(wait_s, _LOOK_EVERY_S)
+        pruned, more_records = await self._prune()
+        return Swept(redelivered, failed, pruned, 0.0 if more or more_records else wait_s)
+
+    async def _prune(self) -> tuple[int, bool]:
+        if time.monotonic() - self._pruned_at < _PRUNE_EVERY_S:
+            return 0, False
+        pruned, more = await self._store.run(transitions.prune(BATCH))
+        if not more:
+            await self._store.run(transitions.sweep(6 * self._lease_ms, BATCH))
+            self._pruned_at = time.monotonic()
+        return pruned, more
+
+    async def _may_judge(self) -> bool:
+        """Not soon after a lost contact or a jump of the server's clock: leases look older than they are then."""
+        seconds, micros = await self._store.command("TIME")
+        now, now_ms = time.monotonic(), int(seconds) * 1000 + int(micros) // 1000
+        if self._seen is not None:
+            drift_ms = (now_ms - self._seen[1]) - (now - self._seen[0]) * 1000
+            if abs(drift_ms) > _JUMP_MS:
+                _log.warning(
+                    "the server's clock jumped by %.1f s: no lease is judged for %d ms", drift_ms / 1000, self._lease_ms
+                )
+                self._patience_until = now + self._lease_ms / 1000
+        self._seen = (now, now_ms)
+        since_contact_ms = (now - self._outage.contact_since) * 1000
+        return now >= self._patience_until and since_contact_ms >= self._idle_ms

@@ -1,0 +1,111 @@
+"""Every key of duestream, in one place.
+
+All keys of an app begin with ``{namespace}:``, a hash tag, so they share a slot and one script may touch all of them.
+
+=========================  ==========  =====================================================  ===================  ==================
+key (after the prefix)     type        holds                                                  lives                written by
+=========================  ==========  =====================================================  ===================  ==================
+``due:<queue>``            sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
+``job:<id>``               string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
+``status:<id>``            hash        state, token, entry, attempts, deaths, started,        until pruned         every transition
+                                       completed, worker, result, error, waiters
+``key:<idempotency key>``  string      the job id it stands for                               with its job         schedule, commit
+``ready:<queue>``          stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
+                                       group ``workers``
+``running``                sorted set  actions in progress, scored by the end of their lease  while they run       begin, renew
+``done:<state>``           sorted set  finished jobs by completion time in ms                 until pruned         complete
+``expiry``                 sorted set  finished jobs by the time of their removal in ms       until pruned         complete
+``wake``                   list        one element wakes the promoter                         until taken          schedule, commit, retry
+``promoter``               string      name of the process that promotes now                  its lease            promote
+``succession``             list        wakes a follower when the promoter has left            10 s                 leave
+``queues``                 set         names of all queues                                    stays                schedule, join
+``workers``                sorted set  live workers by last heartbeat in ms                   with the worker      renew
+``worker:<name>``          hash        what a worker is and runs                              heartbeat's life     join, renew
+``functions``              hash        registered functions: name, description as JSON        stays                join
+``functions:seen``         sorted set  registered functions by the last time in ms            stays                join
+``settings``               hash        retention, by app and by function                      stays                join
+``stats:<function>``       hash        finished jobs by state                                 stays                complete
+``mail:<mailbox>``         list        ids of finished jobs somebody waits for                60 s                 complete
+``sequence``               string      number of commits that wrote documents                 stays                commit
+``applied:<token>``         string      a mutation run by an action was applied                10 min               commit
+``doc:<table>:<id>``       hash        version, data (msgpack)                                until deleted        commit
+``table:<table>``          sorted set  document ids by the sequence that added them           while it has any     commit
+=========================  ==========  =====================================================  ===================  ==================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GROUP = "workers"
+"""The consumer group of every ready stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one app, made from its namespace."""
+
+    namespace: str
+
+    @property
+    def prefix(self) -> str:
+        return f"{{{self.namespace}}}:"
+
+    @property
+    def wake(self) -> str:
+        return f"{self.prefix}wake"
+
+    @property
+    def succession(self) -> str:
+        return f"{self.prefix}succession"
+
+    @property
+    def queues(self) -> str:
+        return f"{self.prefix}queues"
+
+    @property
+    def workers(self) -> str:
+        return f"{self.prefix}workers"
+
+    @property
+    def functions(self) -> str:
+        return f"{self.prefix}functions"
+
+    @property
+    def functions_seen(self) -> str:
+        return f"{self.prefix}functions:seen"
+
+    @property
+    def running(self) -> str:
+        return f"{self.prefix}running"
+
+    @property
+    def promoter(self) -> str:
+        return f"{self.prefix}promoter"
+
+    def due(self, queue: str) -> str:
+        return f"{self.prefix}due:{queue}"
+
+    def ready(self, queue: str) -> str:
+        return f"{self.prefix}ready:{queue}"
+
+    def job(self, job_id: str) -> str:
+        return f"{self.prefix}job:{job_id}"
+
+    def status(self, job_id: str) -> str:
+        return f"{self.prefix}status:{job_id}"
+
+    def done(self, state: str) -> str:
+        return f"{self.prefix}done:{state}"
+
+    def worker(self, name: str) -> str:
+        return f"{self.prefix}worker:{name}"
+
+    def mail(self, mailbox: str) -> str:
+        return f"{self.prefix}mail:{mailbox}"
+
+    def stats(self, function: str) -> str:
+        return f"{self.prefix}stats:{function}"
+
+    def document(self, document_id: str) -> str:
+        return f"{self.prefix}doc:{document_id}"

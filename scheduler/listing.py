@@ -1,0 +1,203 @@
+"""Listing jobs: pages over the keys that hold them, filtered, in bounded steps (C5.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scheduler import due, transitions
+from scheduler.errors import InvalidOption
+from scheduler.job import FINAL, CancelOutcome, Job, JobState
+from scheduler.keys import Keys
+from scheduler.operations import Steps
+from scheduler.settings import check_name, check_queue
+
+SCAN = 200
+MOST_SCANNED = 2_000
+MOST_LIMIT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs are meant; None means any.
+
+    `before` and `after` bound the time a state is listed by: the requested time of pending jobs and of those in
+    progress,
+    the completion time of the others. Epoch ms, `after` inclusive, `before` exclusive.
+    """
+
+    state: JobState | None = None
+    function: str | None = None
+    queue: str | None = None
+    before: int | None = None
+    after: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        state: JobState | str | None = None,
+        function: object = None,
+        queue: str | None = None,
+        before: due.Timestamp | None = None,
+        after: due.Timestamp | None = None,
+    ) -> JobFilter:
+        """Check what a caller gave.
+
+        Raises:
+            InvalidOption, InvalidTimestamp: Naming what is wrong.
+        """
+        try:
+            chosen = None if state is None else JobState(state)
+        except ValueError:
+            raise InvalidOption(f"state: expected one of {', '.join(JobState)}, got {state!r}") from None
+        name = getattr(function, "name", function)
+        return cls(
+            chosen,
+            None if name is None else check_name(name),
+            None if queue is None else check_queue(queue),
+            None if before is None else int(due.check_timestamp(before)),
+            None if after is None else int(due.check_timestamp(after)),
+        )
+
+    @property
+    def only_state(self) -> bool:
+        """Whether the keys alone can count it."""
+        return self.function is None and self.queue is None and self.before is None and self.after is None
+
+    def matches(self, job: Job) -> bool:
+        if self.state is not None and job.state is not self.state:
+            return False
+        if self.function is not None and job.name != self.function:
+            return False
+        if self.queue is not None and job.queue != self.queue:
+            return False
+        time_ms = job.completed_time if job.completed_time is not None else job.scheduled_time
+        return (self.before is None or time_ms < self.before) and (self.after is None or time_ms >= self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, and where to go on (None: that was all). A page can be empty and yet not the last."""
+
+    jobs: list[Job]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One key that holds ids: a sorted set read by score, or a stream."""
+
+    key: str
+    stream: bool = False
+    newest_first: bool = False
+
+
+def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | None = None) -> Steps[JobPage]:
+    """One page: pending jobs first (ready, then by due time), then those in progress, then ended ones, newest first.
+
+    Raises:
+        InvalidOption: `limit` is not 1 to 1,000, or `cursor` is not one that a page returned.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_LIMIT:
+        raise InvalidOption(f"limit: expected 1 to {MOST_LIMIT}, got {limit!r}")
+    sources = yield from _sources(keys, wanted)
+    at, place = _read_cursor(cursor, len(sources))
+    jobs: list[Job] = []
+    scanned = 0
+    while at < len(sources) and scanned < MOST_SCANNED and len(jobs) < limit:
+        ids, places = yield from _scan(sources[at], place)
+        found = yield transitions.show(ids) if ids else transitions.show([])
+        scanned += SCAN
+        for job, next_place in zip(found, places, strict=True):
+            place = next_place
+            if job is not None and wanted.matches(job):
+                jobs.append(job)
+                if len(jobs) == limit:
+                    break
+        else:
+            if len(ids) < SCAN:
+                at, place = at + 1, ""
+    return JobPage(jobs, f"{at}/{place}" if at < len(sources) else None)
+
+
+def count_jobs(keys: Keys, wanted: JobFilter) -> Steps[int]:
+    """How many jobs match: from the sizes of the keys where only a state is asked for, else by walking the pages."""
+    total = 0
+    if wanted.only_state:
+        for source in (yield from _sources(keys, wanted)):
+            total += int((yield ("XLEN" if source.stream else "ZCARD", source.key)))
+        return total
+    cursor: str | None = None
+    while True:
+        page = yield from list_jobs(keys, wanted, MOST_LIMIT, cursor)
+        total += len(page.jobs)
+        cursor = page.cursor
+        if cursor is None:
+            return total
+
+
+def cancel_all(keys: Keys, wanted: JobFilter) -> Steps[int]:
+    """Cancel all that match and have not ended, a page at a time, until a whole walk finds none (C4.4)."""
+    canceled = 0
+    for state in (JobState.PENDING, JobState.IN_PROGRESS):
+        chosen = JobFilter(state, wanted.function, wanted.queue, wanted.before, wanted.after)
+        found = True
+        while found:
+            found = False
+            cursor: str | None = "0/"
+            while cursor is not None:
+                page = yield from list_jobs(keys, chosen, SCAN, cursor)
+                cursor = page.cursor
+                if page.jobs:
+                    outcomes = yield transitions.cancel([job.id for job in page.jobs])
+                    hits = sum(outcome in (CancelOutcome.CANCELED, CancelOutcome.RUNNING) for outcome in outcomes)
+                    canceled += hits
+                    found = found or hits > 0
+    return canceled
+
+
+def _sources(keys: Keys, wanted: JobFilter) -> Steps[list[_Source]]:
+    names = sorted(name.decode() for name in (yield ("SMEMBERS", keys.queues)))
+    queues = [name for name in names if wanted.queue in (None, name)]
+    states = list(JobState) if wanted.state is None else [wanted.state]
+    sources: list[_Source] = []
+    if JobState.PENDING in states:
+        sources += [_Source(keys.ready(queue), stream=True) for queue in queues]
+        sources += [_Source(keys.due(queue)) for queue in queues]
+    if JobState.IN_PROGRESS in states:
+        sources.append(_Source(keys.running))
+    return sources + [_Source(keys.done(state), newest_first=True) for state in FINAL if state in states]
+
+
+def _scan(source: _Source, place: str) -> Steps[tuple[list[str], list[str]]]:
+    """The next ids of a source, and for each the place behind it."""
+    if source.stream:
+        reply = yield ("XRANGE", source.key, f"({place}" if place else "-", "+", "COUNT", SCAN)
+        fields = [dict(zip(entry[1][::2], entry[1][1::2], strict=True)) for entry in reply]
+        return [f.get(b"job", b"").decode() for f in fields], [entry[0].decode() for entry in reply]
+    # Behind a score and so many members of the same score: removed or added jobs elsewhere do not shift the place.
+    score, skip = place.split("~") if place else ("-inf", "0")
+    order = ("+inf" if score == "-inf" else score, "-inf", "BYSCORE", "REV") if source.newest_first else (
+        score, "+inf", "BYSCORE",
+    )  # fmt: skip
+    reply = yield ("ZRANGE", source.key, *order, "LIMIT", skip, SCAN, "WITHSCORES")
+    ids = [member.decode() for member in reply[::2]]
+    return ids, _places([member.decode() for member in reply[1::2]], score, int(skip))
+
+
+def _places(scores: Sequence[str], last: str, seen: int) -> list[str]:
+    places = []
+    for score in scores:
+        seen = seen + 1 if score == last else 1
+        last = score
+        places.append(f"{score}~{seen}")
+    return places
+
+
+def _read_cursor(cursor: str | None, sources: int) -> tuple[int, str]:
+    if cursor is None:
+        return 0, ""
+    at, slash, place = str(cursor).partition("/")
+    if not slash or not at.isdecimal() or int(at) > sources or not set(place) <= set("0123456789-~.e+"):
+        raise InvalidOption(f"cursor: not one that a page returned: {str(cursor)[:60]!r}")
+    return int(at), place

@@ -1,0 +1,44 @@
+-- Acks actions and records them as inProgress, before their first line runs (C3.5).
+--
+-- KEYS  1 '{ns}:'
+-- ARGV  1 clock in ms or '', 2 worker's name, 3 lease in ms, 4 n, then n times: id, queue, entry, token, attempt
+-- Returns n words: OK; ALREADY, this worker's own call was applied before; LOST, the delivery is another's or the job ended.
+-- Again: ALREADY, nothing changes.
+-- Cost  O(n log running). Caller: worker, one call for all actions of a claim.
+-- flags: allow-oom
+-- include: base
+-- include: deliver
+
+local ARGS = 5
+local now = read_clock()
+local worker, lease_ms, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local replies = {}
+
+redis.call('ZCARD', NS .. 'running')
+for i = 1, count do
+  local at = 5 + (i - 1) * ARGS
+  local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'worker')
+  redis.call('XLEN', NS .. 'ready:' .. ARGV[at + 1])
+  if status[2] ~= ARGV[at + 3] then
+    replies[i] = 'LOST'
+  elseif not status[1] then
+    replies[i] = 'OK'
+  elseif status[1] == 'inProgress' and status[3] == worker then
+    replies[i] = 'ALREADY'
+  else
+    replies[i] = 'LOST'
+  end
+end
+
+for i = 1, count do
+  if replies[i] == 'OK' then
+    local at = 5 + (i - 1) * ARGS
+    local id, queue, entry, attempt = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4]
+    drop_entry(queue, entry)
+    redis.call('HSET', NS .. 'status:' .. id, 'state', 'inProgress', 'started', int(now), 'worker', worker,
+      'attempts', attempt)
+    redis.call('HDEL', NS .. 'status:' .. id, 'entry')
+    redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)
+  end
+end
+return replies

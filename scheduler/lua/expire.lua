@@ -1,0 +1,34 @@
+-- Actions whose worker died: failed, and never run again (C3.5). They are in no stream any more, so they cannot run twice.
+--
+-- KEYS  1 '{ns}:'
+-- ARGV  1 clock in ms or '', 2 most actions to look at, 3 the error they get (msgpack)
+-- Returns {failed, ms until the next lease ends or '' for none}
+-- Again: the next ones.
+-- Cost  O(failed log done). Caller: Janitor.
+-- flags: allow-oom
+-- include: base
+-- include: spec
+-- include: complete
+
+local now = read_clock()
+local limit, failure = tonumber(ARGV[2]), ARGV[3]
+local running = NS .. 'running'
+local lost = {}
+for i, id in ipairs(redis.call('ZRANGEBYSCORE', running, '-inf', int(now), 'LIMIT', 0, limit)) do
+  local status = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'waiters')
+  local _, name, key = read_spec(redis.call('GETRANGE', NS .. 'job:' .. id, 0, SPEC_HEADER_BYTES))
+  lost[i] = { id = id, state = status[1], waiters = status[2], name = name or '', key = key or '' }
+  check_complete(lost[i].name)
+end
+
+local failed = 0
+for _, one in ipairs(lost) do
+  redis.call('ZREM', running, one.id)
+  if one.state == 'inProgress' then
+    redis.call('HDEL', NS .. 'status:' .. one.id, 'token')
+    complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })
+    failed = failed + 1
+  end
+end
+local head = redis.call('ZRANGE', running, 0, 0, 'WITHSCORES')[2]
+return { failed, head and int(math.max(0, tonumber(head) - now)) or '' }

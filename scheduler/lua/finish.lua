@@ -1,0 +1,41 @@
+-- Records how actions ended (C3.5).
+--
+-- KEYS  1 '{ns}:'
+-- ARGV  1 clock in ms or '', 2 n, then n times: id, function, idempotency key or '', token, state ('success' | 'failed'),
+--       result or error (msgpack)
+-- Returns n words: OK; ALREADY, this delivery's end was recorded before; LOST, the job was canceled or given up.
+-- Again: ALREADY, nothing changes.
+-- Cost  O(n log done). Caller: Committer.
+-- flags: allow-oom
+-- include: base
+-- include: complete
+
+local ARGS = 6
+local now = read_clock()
+local count = tonumber(ARGV[2])
+local replies, waiters = {}, {}
+
+redis.call('ZCARD', NS .. 'running')
+for i = 1, count do
+  local at = 3 + (i - 1) * ARGS
+  local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'waiters')
+  check_complete(ARGV[at + 1])
+  waiters[i] = status[3]
+  if status[2] ~= ARGV[at + 3] then
+    replies[i] = 'LOST'
+  elseif status[1] == 'inProgress' then
+    replies[i] = 'OK'
+  else
+    replies[i] = 'ALREADY'
+  end
+end
+
+for i = 1, count do
+  if replies[i] == 'OK' then
+    local at = 3 + (i - 1) * ARGS
+    local id, name, key, state, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], ARGV[at + 5]
+    redis.call('ZREM', NS .. 'running', id)
+    complete(id, state, now, name, key, waiters[i], { state == 'success' and 'result' or 'error', value })
+  end
+end
+return replies

@@ -1,0 +1,20 @@
+-- Every script gets KEYS[1] = '{ns}:', the prefix of all keys of the app (one slot), and ARGV[1] = a clock in ms given
+-- by a test, or '' for the server's own.
+local NS = KEYS[1]
+local GROUP = 'workers'
+
+-- Lua prints numbers above 14 digits in scientific notation; Redis wants digits.
+local function int(number)
+  return string.format('%.0f', number)
+end
+
+-- Read once a script: TIME moves while a script runs on Redis before 7.2.
+-- Returns the time in whole ms, rounded down and rounded up. A delay counts from the upper one, so nothing is early.
+local function read_clock()
+  if ARGV[1] ~= '' then
+    return tonumber(ARGV[1]), tonumber(ARGV[1])
+  end
+  local time = redis.call('TIME')
+  local seconds, micros = tonumber(time[1]), tonumber(time[2])
+  return seconds * 1000 + math.floor(micros / 1000), seconds * 1000 + math.ceil(micros / 1000)
+end

@@ -1,0 +1,54 @@
+-- Final states are written here and nowhere else: record, listing, retention, counters, waiters (C5.1, C5.3).
+local DEFAULT_KEEP_MS = 7 * 24 * 3600 * 1000
+local TOMBSTONE_MS = 600 * 1000
+local MAILBOX_MS = 60 * 1000
+
+local kept = {}
+
+-- How long a function's records are kept: what the newest deployment wrote for it, else for the app, else a week.
+local function keep_ms(name)
+  if not kept[name] then
+    local found = redis.call('HMGET', NS .. 'settings', 'keep_ms:' .. name, 'keep_ms')
+    kept[name] = tonumber(found[1] or found[2] or DEFAULT_KEEP_MS)
+  end
+  return kept[name]
+end
+
+-- The types of all that complete() writes besides the job's own keys; called before the first write.
+local function check_complete(name)
+  if kept[name] then
+    return
+  end
+  keep_ms(name)
+  for _, state in ipairs({ 'success', 'failed', 'canceled' }) do
+    redis.call('ZCARD', NS .. 'done:' .. state)
+  end
+  redis.call('ZCARD', NS .. 'expiry')
+  redis.call('HLEN', NS .. 'stats:' .. name)
+end
+
+-- `key` is the job's idempotency key or ''; `waiters` what the status holds (false: none); `fields` is HSET's list.
+local function complete(id, state, now, name, key, waiters, fields)
+  local status = NS .. 'status:' .. id
+  redis.call('HSET', status, 'state', state, 'completed', int(now), unpack(fields))
+  local keep = keep_ms(name)
+  if keep > 0 then
+    redis.call('ZADD', NS .. 'done:' .. state, int(now), id)
+    redis.call('ZADD', NS .. 'expiry', int(now + keep), id)
+  else
+    redis.call('DEL', NS .. 'job:' .. id)
+    if key ~= '' then
+      redis.call('DEL', NS .. 'key:' .. key)
+    end
+    redis.call('HDEL', status, 'result', 'error')
+    redis.call('PEXPIRE', status, TOMBSTONE_MS)
+  end
+  redis.call('HINCRBY', NS .. 'stats:' .. name, state, 1)
+  if waiters then
+    redis.call('HDEL', status, 'waiters')
+    for mailbox in waiters:gmatch('[^ ]+') do
+      redis.call('RPUSH', NS .. 'mail:' .. mailbox, id)
+      redis.call('PEXPIRE', NS .. 'mail:' .. mailbox, MAILBOX_MS)
+    end
+  end
+end

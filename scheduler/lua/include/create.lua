@@ -1,0 +1,39 @@
+-- A job comes into being: for `schedule` and for the children of a `commit`.
+-- ARGV of one job, CREATE_ARGS of them: id, queue, function, mode ('after' | 'at'), ms (delay or epoch), parent ('': none),
+-- idempotency key ('': none), born ('' | 'canceled'), the spec from the queue on.
+local CREATE_ARGS = 9
+
+local function read_create(at)
+  return {
+    id = ARGV[at], queue = ARGV[at + 1], name = ARGV[at + 2], mode = ARGV[at + 3], ms = tonumber(ARGV[at + 4]),
+    parent = ARGV[at + 5], key = ARGV[at + 6], born = ARGV[at + 7], tail = ARGV[at + 8],
+  }
+end
+
+local function check_create(job)
+  look_at_queue(job.queue)
+  if job.born == 'canceled' then
+    check_complete(job.name)
+  end
+end
+
+-- `soon` is the time rounded up to a ms. The requested time is kept; the due time is never in the past, so that a late
+-- job does not jump ahead of those that have been due for longer (C2.4).
+local function create(job, now, soon)
+  local scheduled, due
+  if job.mode == 'after' then
+    scheduled = job.ms > 0 and soon + job.ms or now + job.ms
+  else
+    scheduled = job.ms
+  end
+  due = math.max(scheduled, now)
+  redis.call('SET', NS .. 'job:' .. job.id, make_spec(now, scheduled, job.tail))
+  if job.key ~= '' then
+    redis.call('SET', NS .. 'key:' .. job.key, job.id)
+  end
+  if job.born == 'canceled' then
+    complete(job.id, 'canceled', now, job.name, job.key, false, {})
+  else
+    add_due(job.queue, job.id, due, now)
+  end
+end

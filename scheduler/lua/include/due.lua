@@ -1,0 +1,75 @@
+-- The due set: jobs by due time, and their way into the ready stream.
+local queues = {}
+
+-- What a call needs to know of a queue, read once and before the first write; a key of the wrong type fails here.
+local function look_at_queue(queue)
+  if not queues[queue] then
+    local head = redis.call('ZRANGE', NS .. 'due:' .. queue, 0, 0, 'WITHSCORES')
+    redis.call('XLEN', NS .. 'ready:' .. queue)
+    queues[queue] = {
+      head = tonumber(head[2]),
+      known = redis.call('SISMEMBER', NS .. 'queues', queue) == 1,
+      immediate = 0,
+      earliest = nil,
+    }
+  end
+  return queues[queue]
+end
+
+local function check_wake()
+  redis.call('LLEN', NS .. 'wake')
+end
+
+local function add_due(queue, id, due, now)
+  local seen = look_at_queue(queue)
+  if not seen.known then
+    redis.call('SADD', NS .. 'queues', queue)
+    seen.known = true
+  end
+  redis.call('ZADD', NS .. 'due:' .. queue, int(due), id)
+  if due <= now then
+    seen.immediate = seen.immediate + 1
+  elseif not seen.earliest or due < seen.earliest then
+    seen.earliest = due
+  end
+end
+
+-- Moves the earliest due jobs of a queue to its ready stream, in order (C3.7); at most `limit` (below unpack's bound).
+-- Returns how many left the set. A member without a spec or already finished is dropped.
+local function promote_queue(queue, limit, now, nonce)
+  local due = NS .. 'due:' .. queue
+  local ids = redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, limit)
+  if #ids == 0 then
+    return 0
+  end
+  local heads, status = {}, {}
+  for i, id in ipairs(ids) do
+    heads[i] = read_head(id)
+    status[i] = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'attempts')
+  end
+  redis.call('ZREM', due, unpack(ids))
+  for i, id in ipairs(ids) do
+    if heads[i] ~= '' and not status[i][1] then
+      deliver(queue, id, tonumber(status[i][2] or 0) + 1, nonce .. ':' .. queue .. ':' .. i, heads[i])
+    end
+  end
+  return #ids
+end
+
+-- After the writes: what is due goes on at once (C2.2), and a job that became the earliest wakes the promoter.
+-- Never more than a hundred a queue and call; the promoter goes on with the rest.
+local PROMOTE_LIMIT = 100
+
+local function settle_queues(now, nonce)
+  local wake = false
+  for queue, seen in pairs(queues) do
+    if seen.immediate > 0 then
+      promote_queue(queue, math.min(seen.immediate, PROMOTE_LIMIT), now, nonce)
+      wake = wake or seen.immediate > PROMOTE_LIMIT
+    end
+    wake = wake or (seen.earliest and (not seen.head or seen.earliest < seen.head))
+  end
+  if wake and redis.call('LLEN', NS .. 'wake') == 0 then
+    redis.call('RPUSH', NS .. 'wake', '1')
+  end
+end

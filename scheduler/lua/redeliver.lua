@@ -1,0 +1,85 @@
+-- Takes deliveries back from workers that died: each gets a new entry with a new token (C3.3), or fails past the cap (C3.4).
+-- A normal path, not an emergency: a reply cut off on the wire leaves entries with a reader that never saw them.
+--
+-- KEYS  1 '{ns}:'
+-- ARGV  1 clock in ms or '', 2 nonce, 3 idle time in ms after which a delivery is lost, 4 most deaths of one job,
+--       5 most entries a queue (1 to 1000), 6 the error of a job past the cap (msgpack)
+-- Returns {redelivered, failed, entries still held by workers, queues that had more}
+-- Again: the next ones; an entry is taken back once, since it leaves its stream in the same step.
+-- Cost  O(entries). Caller: Janitor.
+-- flags: allow-oom
+-- include: base
+-- include: spec
+-- include: complete
+-- include: deliver
+-- include: due
+
+local now = read_clock()
+local nonce, idle_ms, cap, limit, failure = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+
+local function has_group(stream)
+  if redis.call('EXISTS', stream) == 0 then
+    return false
+  end
+  for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
+    for i = 1, #group, 2 do
+      if group[i] == 'name' and group[i + 1] == GROUP then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+local function read_fields(stream, entry)
+  local found = redis.call('XRANGE', stream, entry, entry)[1]
+  local fields = {}
+  for i = 1, found and #found[2] or 0, 2 do
+    fields[found[2][i]] = found[2][i + 1]
+  end
+  return fields
+end
+
+local lost, held, more = {}, 0, 0
+for _, queue in ipairs(redis.call('SMEMBERS', NS .. 'queues')) do
+  local stream = NS .. 'ready:' .. queue
+  if has_group(stream) then
+    look_at_queue(queue)
+    held = held + tonumber(redis.call('XPENDING', stream, GROUP)[1])
+    local entries = redis.call('XPENDING', stream, GROUP, 'IDLE', idle_ms, '-', '+', limit)
+    if #entries == limit then
+      more = more + 1
+    end
+    for _, entry in ipairs(entries) do
+      local fields = read_fields(stream, entry[1])
+      local one = { queue = queue, entry = entry[1], id = fields.job }
+      local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters')
+      if status and not status[1] and status[2] == fields.token then
+        one.head = read_head(fields.job)
+        one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
+        local _, name, key = read_spec(one.head)
+        one.name, one.key = name or '', key or ''
+        check_complete(one.name)
+      end
+      lost[#lost + 1] = one
+    end
+  end
+end
+
+local redelivered, failed = 0, 0
+for i, one in ipairs(lost) do
+  drop_entry(one.queue, one.entry)
+  held = held - 1
+  if one.deaths then
+    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths))
+    if one.deaths >= cap or one.head == '' then
+      redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
+      complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })
+      failed = failed + 1
+    else
+      deliver(one.queue, one.id, one.attempt + 1, nonce .. ':' .. i, one.head)
+      redelivered = redelivered + 1
+    end
+  end
+end
+return { redelivered, failed, held, more }

@@ -1,0 +1,42 @@
+-- Gives deliveries back: the jobs stay pending and run again, at once or after a delay (C3.3).
+--
+-- KEYS  1 '{ns}:'
+-- ARGV  1 clock in ms or '', 2 nonce, 3 n, then n times: id, queue, entry, token, attempts made so far, delay in ms
+-- Returns n words: OK; LOST, the delivery is another's or the job ended.
+-- Again: LOST, nothing changes (the job has a new delivery, or none).
+-- Cost  O(n log due). Caller: Committer.
+-- flags: allow-oom
+-- include: base
+-- include: deliver
+-- include: due
+
+local ARGS = 6
+local now, soon = read_clock()
+local nonce, count = ARGV[2], tonumber(ARGV[3])
+local replies, heads = {}, {}
+
+check_wake()
+for i = 1, count do
+  local at = 4 + (i - 1) * ARGS
+  local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token')
+  look_at_queue(ARGV[at + 1])
+  heads[i] = read_head(ARGV[at])
+  replies[i] = (status[2] == ARGV[at + 3] and not status[1]) and 'OK' or 'LOST'
+end
+
+for i = 1, count do
+  if replies[i] == 'OK' then
+    local at = 4 + (i - 1) * ARGS
+    local id, queue, entry, attempts, delay = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], tonumber(ARGV[at + 5])
+    drop_entry(queue, entry)
+    redis.call('HSET', NS .. 'status:' .. id, 'attempts', attempts)
+    if delay > 0 then
+      redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
+      add_due(queue, id, soon + delay, now)
+    else
+      deliver(queue, id, tonumber(attempts) + 1, nonce .. ':' .. i, heads[i])
+    end
+  end
+end
+settle_queues(now, nonce)
+return replies

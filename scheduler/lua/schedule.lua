@@ -1,0 +1,48 @@
+-- Schedules jobs: each gets its spec and its place in the due set; those due now go on to their ready stream (C2).
+--
+-- KEYS  1 '{ns}:'
+-- ARGV  1 clock in ms or '', 2 nonce, 3 n, then n times CREATE_ARGS (see create.lua)
+-- Returns a flat list of n pairs (word, id): OK; EXISTS, this id is known already; KEY, the idempotency key stands for the id.
+-- Again: EXISTS, nothing changes (C2.10).
+-- Cost  O(n log due). Caller: Scheduler, ctx.scheduler of actions.
+-- include: base
+-- include: spec
+-- include: complete
+-- include: deliver
+-- include: due
+-- include: create
+
+local now, soon = read_clock()
+local nonce = ARGV[2]
+local jobs, replies, fresh_keys, fresh_ids = {}, {}, {}, {}
+
+check_wake()
+for i = 1, tonumber(ARGV[3]) do
+  local job = read_create(4 + (i - 1) * CREATE_ARGS)
+  local word, id = 'OK', job.id
+  local holder = job.key ~= '' and (fresh_keys[job.key] or redis.call('GET', NS .. 'key:' .. job.key))
+  if fresh_ids[id] or redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0 then
+    word = 'EXISTS'
+  elseif holder then
+    word, id = 'KEY', holder
+  else
+    -- An action canceled while its code runs on: what it schedules from then on is born canceled (C4, C4.2).
+    if job.parent ~= '' and redis.call('HGET', NS .. 'status:' .. job.parent, 'state') == 'canceled' then
+      job.born = 'canceled'
+    end
+    check_create(job)
+    fresh_ids[id] = true
+    if job.key ~= '' then
+      fresh_keys[job.key] = id
+    end
+    jobs[#jobs + 1] = job
+  end
+  replies[#replies + 1] = word
+  replies[#replies + 1] = id
+end
+
+for _, job in ipairs(jobs) do
+  create(job, now, soon)
+end
+settle_queues(now, nonce)
+return replies

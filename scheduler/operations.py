@@ -1,0 +1,151 @@
+"""What a client can ask for, each written once as steps; `store.drive` runs them, async or blocking.
+
+A step is a transition or a plain command; the generator gets its reply and goes on.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scheduler import transitions
+from scheduler.call import Call, Request, check_size, make_request
+from scheduler.errors import InvalidCall, JobCanceled, JobFailed, JobNotFound, NotAllowed, UnknownFunction
+from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.settings import DEFAULT_QUEUE
+from scheduler.transitions import Argument, Transition
+
+if TYPE_CHECKING:
+    from scheduler.app import App
+    from scheduler.clock import RedisClock
+    from scheduler.ids import JobIds
+
+T = TypeVar("T")
+Command = tuple[Argument, ...]
+Step = Transition[Any] | Command
+Steps = Generator[Step, Any, T]
+
+BATCH_JOBS = 500
+BATCH_BYTES = 4 * 1024 * 1024
+CANCEL_JOBS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Who schedules: the app, its ids and clock, and whether it may call internal functions (C1.6)."""
+
+    app: App
+    ids: JobIds
+    clock: RedisClock
+    trusted: bool = True
+
+
+def read_clock(clock: RedisClock) -> Steps[None]:
+    """Learn Redis time."""
+    seconds, micros = yield ("TIME",)
+    clock.observe(int(seconds) * 1000 + int(micros) // 1000)
+
+
+def prepare(producer: Producer, calls: Sequence[Call], parent: str = "") -> Steps[list[Request]]:
+    """Turn calls into what is sent: ids, due times, queue and kind of each function.
+
+    Raises:
+        UnknownFunction, NotAllowed, InvalidTimestamp, LimitExceeded: For the first call that is wrong; nothing is sent.
+    """
+    unknown = sorted({call.name for call in calls if call.function is None})
+    described: dict[str, dict[str, Any] | None] = {}
+    if unknown:
+        replies = yield transitions.describe(unknown)
+        described = dict(zip(unknown, replies, strict=True))
+    requests = []
+    now_ms = producer.clock.now_ms()
+    for call in calls:
+        check_size(call, producer.app.limits.args_bytes)
+        queue, kind, internal = _look_up(producer.app, call, described)
+        if internal and not producer.trusted:
+            raise NotAllowed(f"function: {call.name} is internal; this client may only schedule public functions")
+        requests.append(make_request(call, producer.ids.new(), call.due(now_ms), queue=queue, kind=kind, parent=parent))
+    return requests
+
+
+def _look_up(app: App, call: Call, described: dict[str, dict[str, Any] | None]) -> tuple[str, str, bool]:
+    """Queue, kind, and whether it is internal; so is a name allowed to be unknown: nobody vouches for it."""
+    if call.function is not None:
+        app.check_owns(call.function)
+        return call.function.queue, call.function.kind.value, call.function.internal
+    found = described[call.name]
+    if found is not None:
+        return str(found["queue"]), str(found["kind"]), bool(found["internal"])
+    if not call.options.allow_unknown:
+        raise UnknownFunction(
+            f"function: no live deployment of {app.namespace!r} has registered {call.name!r} "
+            "(start a worker that has it, or pass allow_unknown=True)"
+        )
+    return DEFAULT_QUEUE, "", True
+
+
+def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
+    """Batches small enough for one call of the schedule script."""
+    batch: list[Request] = []
+    size = 0
+    for request in requests:
+        if batch and (len(batch) == BATCH_JOBS or size + request.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(request)
+        size += request.size
+    if batch:
+        yield batch
+
+
+def schedule_many(producer: Producer, calls: Iterable[Call]) -> Steps[list[str]]:
+    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order."""
+    ids: list[str] = []
+    iterator = iter(calls)
+    while group := list(itertools.islice(iterator, BATCH_JOBS)):
+        requests = yield from prepare(producer, group)
+        for batch in chunks(requests):
+            ids.extend([job_id for _, job_id in (yield transitions.schedule(batch))])
+    return ids
+
+
+def check_call(call: object) -> Call:
+    """Refuse what is not a call, at the place where it was handed in."""
+    if not isinstance(call, Call):
+        raise InvalidCall(
+            f"calls: expected what function.after() and function.at() return, got a {type(call).__name__}"
+        )
+    return call
+
+
+def cancel_many(job_ids: Sequence[str]) -> Steps[list[CancelOutcome]]:
+    """Cancel jobs in bounded batches; the outcomes in order."""
+    outcomes: list[CancelOutcome] = []
+    for start in range(0, len(job_ids), CANCEL_JOBS):
+        outcomes += yield transitions.cancel(job_ids[start : start + CANCEL_JOBS])
+    return outcomes
+
+
+def get(job_id: str) -> Steps[Job | None]:
+    """One record, None where there is none."""
+    (job,) = yield transitions.show([job_id])
+    return job  # type: ignore[no-any-return]
+
+
+def outcome(app: App, job_id: str) -> Steps[Any]:
+    """The result of a job that has ended.
+
+    Raises:
+        JobFailed, JobCanceled, JobNotFound: It ended otherwise, or there is no record of it.
+    """
+    job: Job | None = yield from get(job_id)
+    if job is None:
+        raise JobNotFound(f"job {job_id}: no record of it (never scheduled, or removed after its retention)")
+    if job.state is JobState.FAILED and job.error is not None:
+        raise JobFailed(job_id, job.error.type, job.error.message, job.error.traceback)
+    if job.state is JobState.CANCELED:
+        raise JobCanceled(f"job {job_id} was canceled")
+    function = app.functions.get(job.name)
+    return job.result if function is None else function.parameters.returns.load_result(job.result)

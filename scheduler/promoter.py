@@ -1,0 +1,101 @@
+"""The promoter: moves due jobs to their ready streams, one process at a time by lease, woken and never polling fast."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from redis import exceptions
+
+from scheduler import transitions
+from scheduler.backoff import Outage
+from scheduler.errors import Unavailable
+from scheduler.store import AsyncStore
+from scheduler.transitions import Lead
+
+LEASE_MS = 4_000
+"""How long a promoter that died holds the others up; they ask again when it is over."""
+
+BLOCK_S = LEASE_MS / 2_000
+"""The promoter renews its lease at least this often, in seconds."""
+
+BATCH = 100
+"""Jobs a call: about 1 ms of the server, so nobody waits long behind it."""
+
+_log = logging.getLogger("duestream.promoter")
+_LISTEN_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ResponseError, OSError)
+
+
+class Promoter:
+    """Runs beside every worker; all but one wait.
+
+    Args:
+        store: Runs the script.
+        listener: A store with a connection of its own, for blocking reads of up to `BLOCK_S`.
+        name: Unlike any other's.
+        outage: Told when Redis is away and back.
+    """
+
+    def __init__(self, store: AsyncStore, listener: AsyncStore, name: str, outage: Outage) -> None:
+        self._store = store
+        self._listener = listener
+        self._outage = outage
+        self._listening: asyncio.Task[bool] | None = None
+        self.name = name
+        self.leads = False
+
+    async def step(self) -> Lead:
+        """One call of the script: what it moved, and when the next job is due."""
+        lead = await self._store.run(transitions.promote(self.name, LEASE_MS, BATCH))
+        if lead.leads and not self.leads:
+            _log.info("leads promoter=%s", self.name)
+        self.leads = lead.leads
+        return lead
+
+    async def run(self) -> None:
+        """Promote until cancelled."""
+        try:
+            while True:
+                try:
+                    lead = await self.step()
+                except Unavailable as error:
+                    self.leads = False
+                    await self._outage.wait(error)
+                    continue
+                self._outage.over()
+                await (self._sleep(lead) if lead.leads else self._follow(lead))
+        finally:
+            self.leads = False
+            if self._listening is not None:
+                self._listening.cancel()
+                await asyncio.wait([self._listening])
+
+    async def _sleep(self, lead: Lead) -> None:
+        """Until the next job is due, an earlier one is scheduled, or the lease wants renewal."""
+        left_s = BLOCK_S if lead.next_due_ms is None else min(BLOCK_S, (lead.next_due_ms - lead.now_ms) / 1000)
+        if left_s <= 0:
+            return
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen(self._store.keys.wake, BLOCK_S))
+        await asyncio.wait([self._listening], timeout=left_s)
+        if self._listening.done():
+            await self._listening
+            self._listening = None
+
+    async def _follow(self, lead: Lead) -> None:
+        """Until the leader's lease is over or it has left. A token meant for the leader goes back to its list."""
+        if self._listening is not None:
+            if await self._listening:
+                await self._store.command("RPUSH", self._store.keys.wake, "1")
+            self._listening = None
+        await self._listen(self._store.keys.succession, max(0.01, lead.lease_left_ms / 1000))
+
+    async def _listen(self, key: str, block_s: float) -> bool:
+        """Whether a token came within `block_s`. A lost connection is no token, and is not hurried."""
+        started = time.monotonic()
+        try:
+            return await self._listener.execute("BLPOP", key, block_s) is not None
+        except _LISTEN_LOST:
+            await asyncio.sleep(max(0.0, min(1.0, block_s) - (time.monotonic() - started)))
+            return False

@@ -1,0 +1,100 @@
+"""What can be set, with its defaults. A flag goes before the environment, the environment before code."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scheduler.errors import InvalidOption
+
+DEFAULT_QUEUE = "default"
+KEEP_S = 7 * 24 * 3600
+KEEP_COUNT = 100_000
+
+_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,200}")
+_KEY_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call and one mutation may hold at most.
+
+    Attributes:
+        args_bytes: The arguments of one job, packed.
+        jobs: Jobs scheduled in one mutation, nested calls included (C2.9).
+        jobs_bytes: Their arguments together, packed.
+        result_bytes: One job's result, packed.
+        document_bytes: One document, packed.
+        documents_read: Documents read in one mutation.
+        documents_written: Documents written in one mutation.
+    """
+
+    args_bytes: int = 8 * 1024 * 1024
+    jobs: int = 1_000
+    jobs_bytes: int = 16 * 1024 * 1024
+    result_bytes: int = 8 * 1024 * 1024
+    document_bytes: int = 1024 * 1024
+    documents_read: int = 16_000
+    documents_written: int = 8_000
+
+
+def url_from(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The server's url from `REDIS_URL`, None where it is not set or empty."""
+    return environment.get("REDIS_URL") or None
+
+
+def check_namespace(namespace: object) -> str:
+    """Check an app's namespace: it becomes the hash tag of every key."""
+    if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
+        raise InvalidOption(f"namespace: expected 1 to 64 letters, digits, '_', '.' or '-', got {_show(namespace)}")
+    return namespace
+
+
+def check_queue(queue: object) -> str:
+    """Check a queue's name."""
+    if not isinstance(queue, str) or not _QUEUE.fullmatch(queue):
+        raise InvalidOption(f"queue: expected 1 to 64 letters, digits, '_', '.' or '-', got {_show(queue)}")
+    return queue
+
+
+def check_name(name: object) -> str:
+    """Check a function's name."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidOption(
+            f"function: expected a name like 'shop:place_order' (1 to 200 characters), got {_show(name)}"
+        )
+    return name
+
+
+def check_key(key: object) -> str:
+    """Check an idempotency key: any text without control characters, 1 to 200 bytes in UTF-8."""
+    if not isinstance(key, str) or not key.isprintable() or not 1 <= _bytes(key) <= _KEY_BYTES:
+        raise InvalidOption(f"idempotency_key: expected 1 to {_KEY_BYTES} bytes of printable text, got {_show(key)}")
+    return key
+
+
+def at_least_zero(name: str, value: object) -> float:
+    """Check a number that may be 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise InvalidOption(f"{name}: expected a number of at least 0, got {value!r}")
+    return value
+
+
+def check_exceptions(value: object) -> tuple[type[Exception], ...]:
+    """Check a tuple of exception classes."""
+    if not isinstance(value, tuple) or not all(isinstance(t, type) and issubclass(t, Exception) for t in value):
+        raise InvalidOption(f"transient: expected a tuple of exception classes, got {value!r}")
+    return value
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _show(value: object) -> str:
+    text = repr(value) if isinstance(value, str | bytes | int | float | None) else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."

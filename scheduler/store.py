@@ -1,0 +1,244 @@
+"""Runs transitions on Redis, async or blocking. The only room, with `scripts.py`, that knows the client library.
+
+What is sent again is sent byte for byte: every script is safe to repeat, so the client retries a lost connection by
+itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn, Protocol, TypeVar, cast
+
+import redis
+import redis.asyncio
+from redis import exceptions
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from scheduler.errors import ConfigurationError, QueueFull, Unavailable
+from scheduler.keys import Keys
+from scheduler.operations import Steps
+from scheduler.transitions import Argument, Transition
+
+T = TypeVar("T")
+
+TIMEOUT_S = 5.0
+_CONNECTIONS = 32
+_CONNECT_TIMEOUT_S = 5.0
+_RETRIES = 3
+_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+
+
+class _Commands(Protocol):
+    def execute_command(self, *args: Any, **options: Any) -> Any: ...
+
+
+class AsyncStore:
+    """Runs transitions for one app from one event loop.
+
+    Args:
+        keys: The app's keys.
+        client: An async client with `decode_responses=False`, made by `async_client` or by a test.
+    """
+
+    def __init__(self, keys: Keys, client: redis.asyncio.Redis) -> None:
+        self.keys = keys
+        self.fake = is_fake(client)
+        self._given = client
+        # Replies as the server sent them: what the client makes of some commands differs from version to version.
+        self._client = redis.asyncio.Redis(connection_pool=client.connection_pool)
+        self._client.response_callbacks.clear()
+
+    async def run(self, transition: Transition[T]) -> T:
+        """Run one transition.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
+            QueueFull: Redis is out of memory; nothing was applied.
+        """
+        script, argv = transition.script, transition.argv
+        try:
+            if self.fake:
+                reply = await self.execute("EVAL", script.plain, 1, self.keys.prefix, *argv)
+            else:
+                reply = await self._evalsha(script.sha, script.source, argv)
+        except (*_LOST, exceptions.ResponseError) as error:
+            _raise(error)
+        return transition.read(reply)
+
+    async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
+        try:
+            return await self.execute("EVALSHA", sha, 1, self.keys.prefix, *argv)
+        except exceptions.NoScriptError:
+            return await self.execute("EVAL", source, 1, self.keys.prefix, *argv)
+
+    async def execute(self, *command: Any) -> Any:
+        """Run one plain command, with the client's own errors."""
+        return await cast("Awaitable[Any]", cast("_Commands", self._client).execute_command(*command))
+
+    async def command(self, *command: Any) -> Any:
+        """Run one plain command.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now.
+        """
+        try:
+            return await self.execute(*command)
+        except (*_LOST, exceptions.ResponseError) as error:
+            _raise(error)
+
+    async def drive(self, steps: Steps[T]) -> T:
+        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
+        reply = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
+
+    async def close(self) -> None:
+        await self._given.aclose()
+
+
+class BlockingStore:
+    """Runs transitions for one app, blocking; threads may share it.
+
+    Args:
+        keys: The app's keys.
+        client: A blocking client with `decode_responses=False`, made by `blocking_client` or by a test.
+    """
+
+    def __init__(self, keys: Keys, client: redis.Redis) -> None:
+        self.keys = keys
+        self.fake = is_fake(client)
+        self._given = client
+        self._client = redis.Redis(connection_pool=client.connection_pool)
+        self._client.response_callbacks.clear()
+
+    def run(self, transition: Transition[T]) -> T:
+        """Run one transition; raises as `AsyncStore.run` does."""
+        script, argv = transition.script, transition.argv
+        try:
+            if self.fake:
+                reply = self.execute("EVAL", script.plain, 1, self.keys.prefix, *argv)
+            else:
+                reply = self._evalsha(script.sha, script.source, argv)
+        except (*_LOST, exceptions.ResponseError) as error:
+            _raise(error)
+        return transition.read(reply)
+
+    def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
+        try:
+            return self.execute("EVALSHA", sha, 1, self.keys.prefix, *argv)
+        except exceptions.NoScriptError:
+            return self.execute("EVAL", source, 1, self.keys.prefix, *argv)
+
+    def execute(self, *command: Any) -> Any:
+        """Run one plain command, with the client's own errors."""
+        return cast("_Commands", self._client).execute_command(*command)
+
+    def command(self, *command: Any) -> Any:
+        """Run one plain command; raises as `AsyncStore.command` does."""
+        try:
+            return self.execute(*command)
+        except (*_LOST, exceptions.ResponseError) as error:
+            _raise(error)
+
+    def drive(self, steps: Steps[T]) -> T:
+        """Run an operation of `operations.py` step by step; see `AsyncStore.drive`."""
+        reply = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            reply = self.run(step) if isinstance(step, Transition) else self.command(*step)
+
+    def close(self) -> None:
+        self._given.close()
+
+
+def async_client(url: str, *, block_s: float | None = None) -> redis.asyncio.Redis:
+    """An async client for scripts; with `block_s`, for commands that block that long, which must not be sent again.
+
+    Raises:
+        ConfigurationError: The url cannot be read.
+    """
+    retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
+    try:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
+    except ValueError as error:
+        raise ConfigurationError(f"url: {error}") from error
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def reader_client(url: str, block_s: float, connected: Callable[[int], None]) -> redis.asyncio.Redis:
+    """An async client with one connection for one blocking reader; `connected` is told its id for CLIENT UNBLOCK."""
+
+    async def greet(connection: redis.asyncio.Connection) -> None:
+        await connection.on_connect()
+        await connection.send_command("CLIENT", "ID")
+        connected(int(await connection.read_response()))
+
+    options = _options(block_s) | {"max_connections": 1, "redis_connect_func": greet}
+    retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), 0)
+    pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def blocking_client(url: str, *, block_s: float | None = None) -> redis.Redis:
+    """The blocking twin of `async_client`."""
+    retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
+    try:
+        pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
+    except ValueError as error:
+        raise ConfigurationError(f"url: {error}") from error
+    return redis.Redis.from_pool(pool)
+
+
+def _options(block_s: float | None) -> dict[str, Any]:
+    """What redis-py would otherwise choose for us: its defaults repeat blocking reads and other unsafe commands."""
+    return {
+        "protocol": 2,
+        "socket_timeout": TIMEOUT_S if block_s is None else block_s + TIMEOUT_S,
+        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
+        "socket_keepalive": True,
+        "health_check_interval": 30 if block_s is None else 0,
+        "max_connections": _CONNECTIONS,
+    }
+
+
+def is_fake(client: object) -> bool:
+    """Whether a client is fakeredis, which knows no script flags and cannot block in XREADGROUP."""
+    return type(client).__module__.partition(".")[0] == "fakeredis"
+
+
+def _raise(error: Exception) -> NoReturn:
+    """Sort the client's errors: what passes with time is `Unavailable`, the rest is ours to mend and stays as it is."""
+    text = str(error)
+    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError):
+        raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
+    if isinstance(error, exceptions.OutOfMemoryError) or "OOM command not allowed" in text:
+        raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
+    if isinstance(error, _LOST) or _passes(text):
+        raise Unavailable(f"Redis did not answer: {text or type(error).__name__}") from error
+    raise error
+
+
+_PASSING = (
+    "READONLY",
+    "LOADING",
+    "BUSY ",
+    "MISCONF",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "UNBLOCKED",
+)
+
+
+def _passes(text: str) -> bool:
+    return any(word in text for word in _PASSING)

@@ -1,0 +1,344 @@
+"""Every call of a script, described as data: which script, its arguments, how to read the reply.
+
+`store.py` runs them, async or blocking; nothing here talks to Redis.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from scheduler import scripts
+from scheduler.call import Request
+from scheduler.job import CancelOutcome, Job
+from scheduler.scripts import Script
+
+T = TypeVar("T")
+
+Argument = str | bytes | int
+
+
+class Word(StrEnum):
+    """The words that scripts answer with."""
+
+    OK = "OK"
+    ALREADY = "ALREADY"
+    LOST = "LOST"
+    CONFLICT = "CONFLICT"
+    EXISTS = "EXISTS"
+    KEY = "KEY"
+    WATCHING = "WATCHING"
+    FINISHED = "FINISHED"
+    UNKNOWN = "UNKNOWN"
+    LEAD = "LEAD"
+    FOLLOW = "FOLLOW"
+    CANCELED = "CANCELED"
+    RUNNING = "RUNNING"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition(Generic[T]):
+    """One call of a script. Sent again it is sent byte for byte, and changes nothing the second time."""
+
+    script: Script
+    argv: Sequence[Argument]
+    read: Callable[[Any], T]
+
+
+class Delivery(NamedTuple):
+    """What a worker holds of a job: the entry, and the token by which every script knows whether it still counts."""
+
+    job_id: str
+    queue: str
+    entry: str
+    token: str
+    attempt: int
+
+
+class Commit(NamedTuple):
+    """The end of one mutation (see `lua/commit.lua`)."""
+
+    delivery: Delivery
+    name: str
+    key: str
+    elapsed_ms: int
+    state: str
+    value: bytes
+    reads: Sequence[tuple[str, str, str]] = ()
+    writes: Sequence[tuple[str, str, bytes]] = ()
+    children: Sequence[Request] = ()
+    cancels: Sequence[str] = ()
+
+    @property
+    def has_effects(self) -> bool:
+        return bool(self.writes or self.children or self.cancels)
+
+    def argv(self) -> list[Argument]:
+        delivery = self.delivery
+        argv: list[Argument] = [
+            delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
+            self.elapsed_ms, self.state, self.value,
+        ]  # fmt: skip
+        for rows in (self.reads, self.writes, self.children):
+            argv.append(len(rows))
+            for row in rows:
+                argv.extend(row)
+        argv.append(len(self.cancels))
+        argv.extend(self.cancels)
+        return argv
+
+
+class Finish(NamedTuple):
+    """The end of one action."""
+
+    delivery: Delivery
+    name: str
+    key: str
+    state: str
+    value: bytes
+
+
+class Retry(NamedTuple):
+    """A delivery given back: `attempts` starts were made, the next one may come in `delay_ms`."""
+
+    delivery: Delivery
+    attempts: int
+    delay_ms: int
+
+
+class Lead(NamedTuple):
+    """What a promote returned: `next_due_ms` and `now_ms` where this process leads, else `lease_left_ms`."""
+
+    leads: bool
+    moved: int = 0
+    next_due_ms: int | None = None
+    now_ms: int = 0
+    lease_left_ms: int = 0
+
+
+class Redelivered(NamedTuple):
+    """What a redeliver did, and how many entries workers still hold."""
+
+    redelivered: int
+    failed: int
+    held: int
+    more: bool
+
+
+class Expired(NamedTuple):
+    """How many actions were failed, and the ms until the next lease in `running` ends (None: nothing runs)."""
+
+    failed: int
+    next_ms: int | None
+
+
+class Renewed(NamedTuple):
+    """What a renewal found lost. `held` has, for each queue, the entries that are still this worker's."""
+
+    now_ms: int
+    lost: list[str]
+    canceled: list[str]
+    held: dict[str, set[str]]
+
+
+class Snapshot(NamedTuple):
+    """What `read` saw at one moment: the sequence, and (version, data) for each pair asked for."""
+
+    sequence: int
+    items: list[tuple[str, bytes]]
+
+
+def _nonce() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def _words(reply: Any) -> list[Word]:
+    return [Word(word.decode()) for word in reply]
+
+
+def schedule(requests: Sequence[Request], clock_ms: int | None = None) -> Transition[list[tuple[Word, str]]]:
+    """Schedule jobs, all or none. Reads (OK | EXISTS | KEY, job id) for each."""
+    argv: list[Argument] = [_clock(clock_ms), _nonce(), len(requests)]
+    for request in requests:
+        argv.extend(request)
+
+    def read(reply: Any) -> list[tuple[Word, str]]:
+        return [(Word(reply[i].decode()), reply[i + 1].decode()) for i in range(0, len(reply), 2)]
+
+    return Transition(scripts.load("schedule"), argv, read)
+
+
+def promote(name: str, lease_ms: int, limit: int, clock_ms: int | None = None) -> Transition[Lead]:
+    """Take or renew the promoter's lease and move at most `limit` due jobs."""
+
+    def read(reply: Any) -> Lead:
+        if reply[0] == b"FOLLOW":
+            return Lead(leads=False, lease_left_ms=int(reply[1]))
+        return Lead(True, int(reply[1]), int(reply[2]) if reply[2] else None, int(reply[3]))
+
+    return Transition(scripts.load("promote"), [_clock(clock_ms), _nonce(), name, lease_ms, limit], read)
+
+
+def begin(
+    deliveries: Sequence[Delivery], worker: str, lease_ms: int, clock_ms: int | None = None
+) -> Transition[list[Word]]:
+    """Ack actions and record them as in progress. Reads OK | ALREADY | LOST for each."""
+    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, len(deliveries)]
+    for delivery in deliveries:
+        argv.extend(delivery)
+    return Transition(scripts.load("begin"), argv, _words)
+
+
+def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
+    """End mutations. Reads OK | ALREADY | LOST | CONFLICT for each."""
+    argv: list[Argument] = [_clock(clock_ms), _nonce(), worker, len(commits)]
+    for one in commits:
+        argv.extend(one.argv())
+    frees = not any(one.has_effects for one in commits)
+    return Transition(scripts.load("commit", allow_oom=frees), argv, _words)
+
+
+def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transition[list[Word]]:
+    """Record how actions ended. Reads OK | ALREADY | LOST for each."""
+    argv: list[Argument] = [_clock(clock_ms), len(finishes)]
+    for one in finishes:
+        argv.extend((one.delivery.job_id, one.name, one.key, one.delivery.token, one.state, one.value))
+    return Transition(scripts.load("finish"), argv, _words)
+
+
+def retry(retries: Sequence[Retry], clock_ms: int | None = None) -> Transition[list[Word]]:
+    """Give deliveries back. Reads OK | LOST for each."""
+    argv: list[Argument] = [_clock(clock_ms), _nonce(), len(retries)]
+    for delivery, attempts, delay_ms in retries:
+        argv.extend((delivery.job_id, delivery.queue, delivery.entry, delivery.token, attempts, delay_ms))
+    return Transition(scripts.load("retry"), argv, _words)
+
+
+def redeliver(
+    idle_ms: int, max_deliveries: int, limit: int, error: bytes, clock_ms: int | None = None
+) -> Transition[Redelivered]:
+    """Take back what dead workers hold; past `max_deliveries` deaths a job fails with `error`."""
+    argv = [_clock(clock_ms), _nonce(), idle_ms, max_deliveries, limit, error]
+    return Transition(
+        scripts.load("redeliver"), argv, lambda r: Redelivered(int(r[0]), int(r[1]), int(r[2]), int(r[3]) > 0)
+    )
+
+
+def expire(limit: int, error: bytes, clock_ms: int | None = None) -> Transition[Expired]:
+    """Fail the actions whose lease has ended, with `error`."""
+    argv = [_clock(clock_ms), limit, error]
+    return Transition(scripts.load("expire"), argv, lambda r: Expired(int(r[0]), int(r[1]) if r[1] else None))
+
+
+def cancel(job_ids: Sequence[str], clock_ms: int | None = None) -> Transition[list[CancelOutcome]]:
+    """Cancel jobs. Reads the outcome for each."""
+    return Transition(
+        scripts.load("cancel"),
+        [_clock(clock_ms), *job_ids],
+        lambda reply: [CancelOutcome(word.decode().lower()) for word in reply],
+    )
+
+
+def prune(limit: int, clock_ms: int | None = None) -> Transition[tuple[int, bool]]:
+    """Remove at most `limit` records. Reads how many went, and whether there may be more."""
+    return Transition(scripts.load("prune"), [_clock(clock_ms), limit], lambda r: (int(r[0]), bool(r[1])))
+
+
+def renew(
+    worker: str,
+    lease_ms: int,
+    beat_ms: int,
+    running: int,
+    actions: Mapping[str, str],
+    entries: Mapping[str, Sequence[str]],
+    clock_ms: int | None = None,
+) -> Transition[Renewed]:
+    """Renew the leases of `actions` (job id: token) and `entries` (queue: entry ids), and the worker's heartbeat."""
+    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, beat_ms, running, len(actions)]
+    for job_id, token in actions.items():
+        argv.extend((job_id, token))
+    for queue, held in entries.items():
+        argv.extend((queue, len(held), *held))
+
+    def read(reply: Any) -> Renewed:
+        held = {queue: {entry.decode() for entry in reply[3 + i]} for i, queue in enumerate(entries)}
+        return Renewed(int(reply[0]), [i.decode() for i in reply[1]], [i.decode() for i in reply[2]], held)
+
+    return Transition(scripts.load("renew"), argv, read)
+
+
+def join(
+    worker: str,
+    beat_ms: int,
+    fields: Mapping[str, Argument],
+    settings: Mapping[str, Argument],
+    functions: Mapping[str, str],
+    queues: Sequence[str],
+    clock_ms: int | None = None,
+) -> Transition[int]:
+    """Announce a worker, its functions (name: JSON) and settings; make its queues' groups. Reads now in ms."""
+    argv: list[Argument] = [_clock(clock_ms), worker, beat_ms]
+    for pairs in (fields, settings, functions):
+        argv.append(len(pairs))
+        for name, value in pairs.items():
+            argv.extend((name, value))
+    return Transition(scripts.load("join"), [*argv, *queues], int)
+
+
+def leave(worker: str, promoter: str, queues: Sequence[str], clock_ms: int | None = None) -> Transition[int]:
+    """Take a worker away. Reads how many deliveries it gave back unseen."""
+    return Transition(scripts.load("leave"), [_clock(clock_ms), _nonce(), worker, promoter, *queues], int)
+
+
+def sweep(silent_ms: int, limit: int, clock_ms: int | None = None) -> Transition[int]:
+    """Forget workers without a heartbeat for `silent_ms`. Reads how many."""
+    return Transition(scripts.load("sweep"), [_clock(clock_ms), silent_ms, limit], int)
+
+
+def watch(job_id: str, mailbox: str) -> Transition[Word]:
+    """Ask for a job's end to be posted. Reads WATCHING | FINISHED | UNKNOWN."""
+    return Transition(scripts.load("watch"), ["", job_id, mailbox], lambda reply: Word(reply.decode()))
+
+
+def unwatch(job_id: str, mailbox: str) -> Transition[bool]:
+    """Take a watch back. Reads whether it was there."""
+    return Transition(scripts.load("unwatch"), ["", job_id, mailbox], bool)
+
+
+def read(items: Sequence[tuple[str, str]]) -> Transition[Snapshot]:
+    """Read documents ('doc'), job states ('job') and idempotency keys ('key') with their versions."""
+    argv: list[Argument] = [""]
+    for item in items:
+        argv.extend(item)
+
+    def parse(reply: Any) -> Snapshot:
+        return Snapshot(int(reply[0]), [(reply[i].decode(), reply[i + 1]) for i in range(1, len(reply), 2)])
+
+    return Transition(scripts.load("read"), argv, parse)
+
+
+def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
+    """Read the records of jobs, None for an id that has none."""
+
+    def parse(reply: Any) -> list[Job | None]:
+        return [
+            Job.read(job_id, spec, dict(zip(status[::2], status[1::2], strict=True))) if spec else None
+            for job_id, (spec, status) in zip(job_ids, reply, strict=True)
+        ]
+
+    return Transition(scripts.load("show"), ["", *job_ids], parse)
+
+
+def describe(names: Sequence[str]) -> Transition[list[dict[str, Any] | None]]:
+    """What live deployments registered under these names, None where nothing."""
+    return Transition(
+        scripts.load("describe"), ["", *names], lambda reply: [json.loads(text) if text else None for text in reply]
+    )
+
+
+def _clock(clock_ms: int | None) -> Argument:
+    return "" if clock_ms is None else clock_ms

@@ -1,0 +1,108 @@
+"""The claimer: reads as many deliveries as there are free places, with one blocking read for all queues."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from redis import exceptions
+
+from scheduler.errors import InvalidValue, Unavailable
+from scheduler.keys import GROUP
+from scheduler.spec import Spec
+from scheduler.store import AsyncStore
+from scheduler.transitions import Delivery
+from worker.delivery import Held
+
+BLOCK_S = 10.0
+"""How long one read waits for work, in seconds."""
+
+_FAKE_POLL_S = 0.01
+_log = logging.getLogger("duestream.claimer")
+
+
+class Claimer:
+    """Reads the ready streams of some queues as one consumer of their group.
+
+    Args:
+        store: For everything but the blocking read.
+        reader: A store with one connection of its own.
+        queues: In the order they are read.
+        name: The consumer's.
+    """
+
+    def __init__(self, store: AsyncStore, reader: AsyncStore, queues: tuple[str, ...], name: str) -> None:
+        self._store = store
+        self._reader = reader
+        self._queues = {store.keys.ready(queue).encode(): queue for queue in queues}
+        self._name = name
+
+    async def step(self, free: int, block: bool = True) -> list[Held]:
+        """One read: at most `free` deliveries (a few more with several queues, for the count is each stream's).
+
+        Raises:
+            Unavailable: Redis does not answer. What it may have handed over is redelivered when the lease is over.
+        """
+        count = max(1, free // len(self._queues))
+        wait = ("BLOCK", int(BLOCK_S * 1000)) if block and not self._reader.fake else ()
+        try:
+            reply = await self._reader.execute(
+                "XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *wait,
+                "STREAMS", *self._queues, *(">" for _ in self._queues),
+            )  # fmt: skip
+        except exceptions.ResponseError as error:
+            await self._mend(error)
+            return []
+        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+            raise Unavailable(f"Redis did not answer: {error}") from error
+        if not reply:
+            if block and self._reader.fake:
+                await asyncio.sleep(_FAKE_POLL_S)
+            return []
+        held = [self._hold(self._queues[stream], *entry) for stream, entries in reply for entry in entries]
+        await self._fetch_large([one for one in held if one.spec is None and not one.problem])
+        return held
+
+    def _hold(self, queue: str, entry: bytes, pairs: Any) -> Held:
+        fields = dict(zip(pairs[::2], pairs[1::2], strict=True)) if pairs else {}
+        attempt = fields.get(b"attempt", b"1")
+        delivery = Delivery(
+            fields.get(b"job", b"").decode(errors="replace"),
+            queue,
+            entry.decode(),
+            fields.get(b"token", b"").decode(errors="replace"),
+            int(attempt) if attempt.isdigit() else 1,
+        )
+        return _with_spec(Held(delivery, None), fields.get(b"spec"))
+
+    async def _fetch_large(self, held: list[Held]) -> None:
+        """Specs too large for the entry, in one call."""
+        if held:
+            keys = [self._store.keys.job(one.delivery.job_id) for one in held]
+            for one, spec in zip(held, await self._store.command("MGET", *keys), strict=True):
+                _with_spec(one, spec or b"")
+
+    async def _mend(self, error: exceptions.ResponseError) -> None:
+        """A group or stream that was deleted under the reader is made again; what passes is waited for."""
+        text = str(error)
+        if "NOGROUP" in text or "UNBLOCKED" in text or "no longer exists" in text:
+            for stream in self._queues:
+                try:
+                    await self._store.execute("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
+                    _log.warning("made the consumer group of %s again", stream.decode())
+                except exceptions.ResponseError as again:
+                    if "BUSYGROUP" not in str(again):
+                        raise Unavailable(f"Redis did not answer: {again}") from again
+        else:
+            raise Unavailable(f"Redis did not answer: {text}") from error
+
+
+def _with_spec(held: Held, data: bytes | None) -> Held:
+    """Read the spec where it is at hand; a damaged one is a problem of this job alone."""
+    if data is not None:
+        try:
+            held.spec = Spec.unpack(data)
+        except InvalidValue as error:
+            held.problem = str(error)
+    return held

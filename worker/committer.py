@@ -1,0 +1,98 @@
+"""The committer: brings what followed to Redis, many jobs in one call, and says what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from redis.exceptions import ResponseError
+
+from scheduler import transitions
+from scheduler.batcher import Batcher
+from scheduler.transitions import Commit, Finish, Retry, Transition, Word
+from worker.delivery import Held
+from worker.outcome import failed_commit
+from worker.persistence import Persistence
+
+_log = logging.getLogger("duestream.committer")
+
+BATCH = 200
+"""Jobs a call: 2 ms of the server at most."""
+
+T = TypeVar("T", Commit, Finish, Retry)
+Answer = Callable[[Held, Word], None]
+
+
+class Committer:
+    """Group commit, finish and retry.
+
+    Args:
+        persistence: Sends each call until it is answered.
+        worker: The worker's name, for the record.
+        answered: Told what became of each delivery: OK, ALREADY, LOST or CONFLICT.
+    """
+
+    def __init__(self, persistence: Persistence, worker: str, answered: Answer) -> None:
+        self._persistence = persistence
+        self._worker = worker
+        self._answered = answered
+        # A full Redis refuses what writes or schedules, and nothing else may wait for that.
+        self._effects = Batcher(self._commit, BATCH, _commit_bytes)
+        self._commits = Batcher(self._commit, BATCH, _commit_bytes)
+        self._finishes = Batcher(partial(self._send, transitions.finish), BATCH, lambda one: len(one.value))
+        self._retries = Batcher(partial(self._send, transitions.retry), BATCH)
+
+    def commit(self, held: Held, commit: Commit) -> None:
+        """End a mutation."""
+        batcher = self._effects if commit.has_effects else self._commits
+        batcher.submit(commit).add_done_callback(partial(self._done, held))
+
+    def finish(self, held: Held, finish: Finish) -> None:
+        """End an action."""
+        self._finishes.submit(finish).add_done_callback(partial(self._done, held))
+
+    def retry(self, held: Held, retry: Retry) -> None:
+        """Give a delivery back."""
+        self._retries.submit(retry).add_done_callback(partial(self._done, held))
+
+    async def drain(self) -> None:
+        """Wait until all that was handed over has been answered."""
+        for batcher in (self._effects, self._commits, self._finishes, self._retries):
+            await batcher.drain()
+
+    def _done(self, held: Held, answer: asyncio.Future[Word]) -> None:
+        error = None if answer.cancelled() else answer.exception()
+        if answer.cancelled() or error is not None:
+            # The lease runs out, and the delivery comes back: nothing is lost, and nothing happened.
+            _log.error("not committed job_id=%s function=%s", held.delivery.job_id, held.name, exc_info=error)
+            self._answered(held, Word.LOST)
+        else:
+            self._answered(held, answer.result())
+
+    async def _commit(self, commits: Sequence[Commit]) -> Sequence[Word]:
+        return await self._send(lambda batch: transitions.commit(batch, self._worker), commits)
+
+    async def _send(self, describe: Callable[[Sequence[T]], Transition[list[Word]]], items: Sequence[T]) -> list[Word]:
+        """One call for all; where the server refuses it for what one of them says, one call each."""
+        try:
+            return await self._persistence.run(describe(items))
+        except ResponseError as error:
+            if len(items) > 1:
+                return [word for item in items for word in await self._send(describe, [item])]
+            (item,) = items
+            if not isinstance(item, Commit) or not item.has_effects:
+                raise
+            _log.error("refused job_id=%s function=%s: %s", item.delivery.job_id, item.name, error)
+            return await self._send(describe, [failed_commit(item, error)])
+
+
+def _commit_bytes(commit: Commit) -> int:
+    return (
+        len(commit.value)
+        + sum(len(data) for _, _, data in commit.writes)
+        + sum(child.size for child in commit.children)
+        + 100 * len(commit.reads)
+    )

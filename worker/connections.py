@@ -1,0 +1,42 @@
+"""The connections of one worker process: commands, the blocking reader, the promoter's listener, the lease's thread."""
+
+from __future__ import annotations
+
+import redis
+import redis.asyncio
+
+from scheduler.keys import Keys
+from scheduler.promoter import LEASE_MS
+from scheduler.store import AsyncStore, BlockingStore, async_client, blocking_client, reader_client
+from worker.claimer import BLOCK_S
+
+
+class Connections:
+    """Opened lazily by the clients; made in the process and event loop that use them.
+
+    Args:
+        url: The server.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._reader_id: int | None = None
+        self._url = url
+        self.commands: redis.asyncio.Redis = async_client(url)
+        self.reader: redis.asyncio.Redis = reader_client(url, BLOCK_S, self._remember)
+        self.listener: redis.asyncio.Redis = async_client(url, block_s=LEASE_MS / 1000)
+
+    def lease_store(self, keys: Keys) -> BlockingStore:
+        """A blocking store for one thread."""
+        return BlockingStore(keys, blocking_client(self._url))
+
+    async def release_reader(self, store: AsyncStore) -> None:
+        """End the blocking read, by the server's hand."""
+        if self._reader_id is not None:
+            await store.command("CLIENT", "UNBLOCK", self._reader_id)
+
+    async def close(self) -> None:
+        for client in (self.commands, self.reader, self.listener):
+            await client.aclose()
+
+    def _remember(self, client_id: int) -> None:
+        self._reader_id = client_id

@@ -1,0 +1,73 @@
+"""A claimed job: what the worker holds of it from the claim to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from scheduler.function import AnyFunction, Kind
+from scheduler.spec import Spec
+from scheduler.transitions import Delivery
+
+
+class Interruption(Enum):
+    """Why a running handler was cancelled from outside."""
+
+    TIME_LIMIT = auto()
+    LEASE_LOST = auto()
+    STOP = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """One delivery in this worker's hands.
+
+    Attributes:
+        delivery: Entry and token.
+        spec: What was asked; None where it cannot be read.
+        problem: Why it cannot run, '' where it can.
+        function: The registered function, None where this deployment has none of that name.
+        begun: It is an action, acked and in progress.
+        conflicts: Commits of this delivery that found what they had read changed.
+        started: Monotonic seconds of the last start.
+        task: What runs it.
+        interruption: Set before the task is cancelled.
+    """
+
+    delivery: Delivery
+    spec: Spec | None
+    problem: str = ""
+    function: AnyFunction | None = None
+    begun: bool = False
+    conflicts: int = 0
+    started: float = field(default_factory=time.monotonic)
+    task: asyncio.Task[None] | None = None
+    interruption: Interruption | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name if self.spec is not None else ""
+
+    @property
+    def key(self) -> str:
+        return self.spec.key if self.spec is not None else ""
+
+    @property
+    def is_action(self) -> bool:
+        """What the code deployed now says, not what it was when it was scheduled (C3.8)."""
+        return self.function is not None and self.function.kind is Kind.ACTION
+
+    @property
+    def attempt(self) -> int:
+        return self.delivery.attempt + self.conflicts
+
+    def elapsed_ms(self) -> int:
+        return int((time.monotonic() - self.started) * 1000)
+
+    def interrupt(self, reason: Interruption) -> None:
+        """Cancel the handler; the first reason counts."""
+        if self.interruption is None and self.task is not None and not self.task.done():
+            self.interruption = reason
+            self.task.cancel()

@@ -1,0 +1,145 @@
+"""The executor: runs a handler and says how it ended. Never sees Redis, and never decides what follows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler import values
+from scheduler.context import ActionContext, Bridge, Host, MutationContext, blocking_context
+from scheduler.errors import InvalidArguments, LimitExceeded
+from scheduler.function import AnyFunction
+from scheduler.transaction import Conflict, Transaction
+from worker.delivery import Held, Interruption
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The handler returned; the result, packed."""
+
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The handler raised, or could not be called, or what it returned cannot be stored."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicted:
+    """What a mutation had read was changed while it ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Cancelled from outside."""
+
+    reason: Interruption
+
+
+Ended = Returned | Raised | Conflicted | Interrupted
+
+
+class Executor:
+    """Calls handlers: `async def` on the event loop, plain `def` in threads.
+
+    Args:
+        threads: How many plain handlers may run at once.
+        result_bytes: The largest result, packed.
+    """
+
+    def __init__(self, threads: int, result_bytes: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="duestream-job")
+        self._loop = asyncio.get_running_loop()
+        self._bridge = Bridge(self._loop)
+        self._result_bytes = result_bytes
+
+    async def run_mutation(self, held: Held, function: AnyFunction, host: Host, transaction: Transaction) -> Ended:
+        """Start a mutation once; what it did is in the transaction, which is closed when this returns."""
+        ctx = MutationContext(
+            host,
+            transaction,
+            job_id=held.delivery.job_id,
+            name=held.name,
+            now_ms=host.producer.clock.now_ms(),
+            attempt=held.attempt,
+        )
+        try:
+            return await self._run(held, function, ctx)
+        finally:
+            transaction.close()
+
+    async def run_action(self, held: Held, function: AnyFunction, host: Host) -> Ended:
+        """Run an action; the only time."""
+        ctx = ActionContext(host, job_id=held.delivery.job_id, name=held.name, attempt=held.attempt)
+        return await self._run(held, function, ctx)
+
+    async def call(self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any) -> Any:
+        """Call one handler with bound arguments."""
+        if function.is_async:
+            return await function.handler(ctx, *args, **kwargs)
+        twin = blocking_context(ctx, self._bridge)
+        returned, raised = await self._loop.run_in_executor(
+            self._threads, _call_quietly, lambda: function.handler(twin, *args, **kwargs)
+        )
+        if raised is not None:
+            raise raised
+        return returned
+
+    def close(self) -> None:
+        """Start no more threads; those that run are not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, held: Held, function: AnyFunction, ctx: MutationContext | ActionContext) -> Ended:
+        assert held.spec is not None
+        limit = self._loop.call_later(function.timeout_s, held.interrupt, Interruption.TIME_LIMIT)
+        try:
+            args, kwargs = function.parameters.bind(tuple(held.spec.args), held.spec.kwargs)
+            ended: Ended = self._pack(await self.call(function, ctx, args, kwargs))
+        except Conflict:
+            ended = Conflicted()
+        except asyncio.CancelledError as error:
+            ended = Raised(error)
+        except BaseException as error:  # noqa: BLE001  whatever a handler raises, SystemExit too, is its own job's end
+            ended = Raised(error)
+        finally:
+            limit.cancel()
+        if held.interruption is None:
+            return ended
+        _uncancel()
+        return Interrupted(held.interruption)
+
+    def _pack(self, result: Any) -> Returned:
+        packed = values.pack(result, "result")
+        if len(packed) > self._result_bytes:
+            raise LimitExceeded(f"result: takes {len(packed):,} bytes, the limit is {self._result_bytes:,}")
+        return Returned(packed)
+
+
+def _uncancel() -> None:
+    """The cancel has been understood: what follows in this task (the commit) goes on."""
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _call_quietly(handler: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """Some exceptions (StopIteration) cannot pass through a future; so they return."""
+    try:
+        return handler(), None
+    except BaseException as error:  # noqa: BLE001  raised again on the event loop
+        return None, error
+
+
+def not_runnable(held: Held) -> Raised | None:
+    """Why a job cannot even be called, None where it can (C2.6: failed, not retried, not lost)."""
+    if held.spec is None:
+        return Raised(InvalidArguments(held.problem or "spec: there is none"))
+    if held.function is None:
+        return Raised(LookupError(f"no function {held.name!r} in the deployment that ran it"))
+    return None

@@ -1,0 +1,140 @@
+"""What follows from how a handler ended: pure, from one value to the next (C3.1 to C3.5)."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scheduler.backoff import jittered_ms
+from scheduler.job import JobError, JobState
+from scheduler.transaction import Transaction
+from scheduler.transitions import Commit, Finish, Retry
+from worker.delivery import Held, Interruption
+from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
+
+_TRANSIENT_MS = (500, 2 * 3600 * 1000)
+_CONFLICT_MS = (10, 60 * 1000)
+_IN_PLACE_MS = 100
+_TRACEBACK_CHARS = 16_000
+_MESSAGE_CHARS = 4_000
+
+Jitter = Callable[[int, int, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Start the same delivery again here, after `delay_ms`."""
+
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The delivery is another's, or the job has ended: there is nothing to say."""
+
+
+Next = Commit | Finish | Retry | Again | Nothing
+
+
+def after_mutation(
+    held: Held,
+    ended: Ended,
+    transaction: Transaction | None,
+    transient: tuple[type[Exception], ...],
+    jitter: Jitter = jittered_ms,
+) -> Next:
+    """A mutation ends in a commit, of its success or of its failure, or it runs again."""
+    match ended:
+        case Returned(value) if transaction is not None:
+            return _commit(held, JobState.SUCCESS, value, transaction)
+        case Conflicted():
+            return after_conflict(held, jitter)
+        case Interrupted(Interruption.LEASE_LOST):
+            return Nothing()
+        case Interrupted(Interruption.STOP):
+            return Retry(held.delivery, held.attempt, 0)
+        case Interrupted():
+            return _commit(held, JobState.FAILED, time_limit_error(held).pack(), None)
+        case Raised(error) if isinstance(error, transient):
+            return Retry(held.delivery, held.attempt, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
+        case Raised(error):
+            # With what it read: a handler that failed on what it half saw is run again, not failed for good (C3.2).
+            return _commit(held, JobState.FAILED, describe(error).pack(), transaction, effects=False)
+    raise AssertionError(f"unexpected end {ended!r}")
+
+
+def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
+    """Conflicts never give up: soon ones are tried again here, later ones hold no lease meanwhile (C3.3)."""
+    delay_ms = jitter(held.conflicts + 1, *_CONFLICT_MS)
+    return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else Retry(held.delivery, held.attempt, delay_ms)
+
+
+def after_action(held: Held, ended: Ended) -> Next:
+    """An action ends in a finish; it is never run again."""
+    match ended:
+        case Returned(value):
+            return Finish(held.delivery, held.name, held.key, JobState.SUCCESS, value)
+        case Interrupted(Interruption.LEASE_LOST):
+            return Nothing()
+        case Interrupted(Interruption.STOP):
+            error = JobError("WorkerStopped", "the worker was stopped, and the action did not end in the time of grace")
+        case Interrupted():
+            error = time_limit_error(held)
+        case Raised(raised):
+            error = describe(raised)
+        case _:
+            raise AssertionError(f"unexpected end {ended!r}")
+    return Finish(held.delivery, held.name, held.key, JobState.FAILED, error.pack())
+
+
+def failed_commit(commit: Commit, error: BaseException) -> Commit:
+    """A commit that the server refused for what it says becomes a failure without effects."""
+    return commit._replace(
+        state=JobState.FAILED, value=describe(error).pack(), reads=(), writes=(), children=(), cancels=()
+    )
+
+
+def time_limit_error(held: Held) -> JobError:
+    limit = held.function.timeout_s if held.function is not None else 0
+    return JobError("TimeLimitExceeded", f"{held.name}: ran longer than its time limit of {limit:g} s")
+
+
+def describe(error: BaseException) -> JobError:
+    """An exception as it is kept: bounded, storable, and safe from a `__str__` that raises."""
+    try:
+        message = str(error)
+    except BaseException as again:  # noqa: BLE001  a handler's exception may do anything when asked
+        message = f"(its message cannot be shown: {type(again).__name__})"
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except BaseException as again:  # noqa: BLE001  as above
+        trace = f"(its traceback cannot be shown: {type(again).__name__})"
+    return JobError(
+        _storable(type(error).__name__), _storable(message)[:_MESSAGE_CHARS], _storable(trace)[-_TRACEBACK_CHARS:]
+    )
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _commit(
+    held: Held, state: JobState, value: bytes, transaction: Transaction | None, *, effects: bool = True
+) -> Commit:
+    elapsed_ms = held.elapsed_ms()
+    commit = Commit(held.delivery._replace(attempt=held.attempt), held.name, held.key, elapsed_ms, state, value)
+    if transaction is None:
+        return commit
+    if not effects:
+        return commit._replace(reads=transaction.reads)
+    return commit._replace(
+        reads=transaction.reads,
+        writes=transaction.writes,
+        # A delay counts from the mutation's start (C2.7); the script counts from its own time.
+        children=[
+            child._replace(ms=child.ms - elapsed_ms) if child.mode == "after" else child
+            for child in transaction.children
+        ],
+        cancels=transaction.cancels,
+    )

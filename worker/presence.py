@@ -1,0 +1,86 @@
+"""Presence: a worker arrives, keeps its functions known, and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import socket
+from importlib.metadata import PackageNotFoundError, version
+
+from scheduler import transitions
+from scheduler.app import App
+from scheduler.clock import RedisClock
+from scheduler.transitions import Argument
+from worker.persistence import Persistence
+from worker.settings import WorkerSettings
+
+_ANNOUNCE_EVERY_S = 60.0
+
+
+class Presence:
+    """Announces one worker process.
+
+    Args:
+        persistence: Sends each call until it is answered.
+        app: Whose functions it runs.
+        settings: How it runs.
+        promoter: The name its promoter uses, so that leaving frees that lease too.
+        clock: Told Redis time at each announcement.
+    """
+
+    def __init__(
+        self, persistence: Persistence, app: App, settings: WorkerSettings, promoter: str, clock: RedisClock
+    ) -> None:
+        self._persistence = persistence
+        self._app = app
+        self._settings = settings
+        self._promoter = promoter
+        self._clock = clock
+
+    async def join(self) -> None:
+        """Announce the worker, its functions and the retention its deployment wants; make its queues' groups."""
+        settings = self._settings
+        now_ms = await self._persistence.run(
+            transitions.join(
+                settings.name,
+                6 * settings.lease_ms,
+                {
+                    "host": socket.gethostname(),
+                    "pid": os.getpid(),
+                    "queues": ",".join(settings.queues),
+                    "concurrency": settings.concurrency,
+                    "python": platform.python_version(),
+                    "version": _version(),
+                },
+                self._retention(),
+                {name: json.dumps(function.describe()) for name, function in self._app.functions.items()},
+                settings.queues,
+            )
+        )
+        self._clock.observe(now_ms)
+
+    async def run(self) -> None:
+        """Announce again about once a minute, until cancelled."""
+        while True:
+            await asyncio.sleep(_ANNOUNCE_EVERY_S)
+            await self.join()
+
+    async def leave(self) -> None:
+        """Give back what was handed out unseen, and go."""
+        await self._persistence.run(transitions.leave(self._settings.name, self._promoter, self._settings.queues))
+
+    def _retention(self) -> dict[str, Argument]:
+        kept: dict[str, Argument] = {"keep_ms": int(self._app.keep_s * 1000), "keep_count": self._app.keep_count}
+        for name, function in self._app.functions.items():
+            if function.keep_s is not None:
+                kept[f"keep_ms:{name}"] = int(function.keep_s * 1000)
+        return kept
+
+
+def _version() -> str:
+    try:
+        return version("duestream")
+    except PackageNotFoundError:
+        return "unknown"

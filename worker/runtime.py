@@ -1,0 +1,313 @@
+"""The runtime of one worker: wires the rooms, starts and stops them in order, and holds no rule of the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+from scheduler import transitions
+from scheduler.app import App
+from scheduler.backoff import Outage
+from scheduler.clock import RedisClock
+from scheduler.errors import Unavailable
+from scheduler.ids import JobIds
+from scheduler.janitor import Janitor
+from scheduler.keys import Keys
+from scheduler.operations import Producer
+from scheduler.promoter import Promoter
+from scheduler.store import AsyncStore
+from scheduler.transitions import Commit, Finish, Retry, Word
+from worker.claimer import Claimer
+from worker.committer import Committer
+from worker.connections import Connections
+from worker.delivery import Held, Interruption
+from worker.executor import Executor, not_runnable
+from worker.host import WorkerHost
+from worker.lease import Lease
+from worker.outcome import Again, Next, Nothing, after_action, after_conflict, after_mutation
+from worker.persistence import Persistence
+from worker.presence import Presence
+from worker.settings import WorkerSettings
+
+_log = logging.getLogger("duestream.worker")
+
+_STOP_S = 5.0
+"""How long a stop waits for Redis beyond the time of grace; what is left then comes back by its lease."""
+
+
+class Worker:
+    """One worker process.
+
+    Args:
+        app: Whose functions it runs.
+        connections: Where it runs them.
+        settings: How it runs.
+    """
+
+    def __init__(self, app: App, connections: Connections, settings: WorkerSettings | None = None) -> None:
+        self._app = app
+        self._settings = settings or WorkerSettings()
+        self._connections = connections
+        keys = Keys(app.namespace)
+        name = self._settings.name
+        clock = RedisClock()
+        self._outage = Outage()
+        self._store = AsyncStore(keys, connections.commands)
+        self._persistence = Persistence(self._store, self._outage)
+        self._promoter = Promoter(self._store, AsyncStore(keys, connections.listener), name, self._outage)
+        self._janitor = Janitor(
+            self._store,
+            lease_ms=self._settings.lease_ms,
+            max_deliveries=self._settings.max_deliveries,
+            leads=lambda: self._promoter.leads,
+            outage=self._outage,
+        )
+        self._presence = Presence(self._persistence, app, self._settings, name, clock)
+        self._claimer = Claimer(self._store, AsyncStore(keys, connections.reader), self._settings.queues, name)
+        self._committer = Committer(self._persistence, name, self._answered)
+        self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
+        producer = Producer(app, JobIds(clock.now_ms), clock)
+        self._host = WorkerHost(self._store, producer, self._executor, self._persistence)
+        self._lease = Lease(connections.lease_store(keys), name, self._settings.lease_ms, clock, self._lost)
+        self._running = 0
+        self._again: dict[Held, asyncio.TimerHandle] = {}
+        self._room = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask for a graceful stop: no more claims, mutations given back, actions allowed to finish."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until `stop` is called, or with `burst` until nothing is due."""
+        settings = self._settings
+        await self._presence.join()
+        self._lease.start()
+        _log.info(
+            "started worker=%s app=%s queues=%s concurrency=%d functions=%d",
+            settings.name, self._app.namespace, ",".join(settings.queues), settings.concurrency,
+            len(self._app.functions),
+        )  # fmt: skip
+        rooms = [self._keep("presence", self._presence.run)]
+        if settings.promote:
+            rooms += [self._keep("promoter", self._promoter.run), self._keep("janitor", self._janitor.run)]
+        background = [asyncio.create_task(room) for room in rooms]
+        claiming = asyncio.create_task(self._keep("claimer", self._claim))
+        try:
+            await self._until_stopped(claiming)
+            await self._finish_all()
+        finally:
+            for task in (claiming, *background):
+                task.cancel()
+            await asyncio.wait([claiming, *background])
+            await self._leave()
+            _log.info("stopped worker=%s", settings.name)
+
+    async def _until_stopped(self, claiming: asyncio.Task[None]) -> None:
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([claiming, stopping], return_when=asyncio.FIRST_COMPLETED)
+        self._stopping.set()
+        self._room.set()
+        deadline = time.monotonic() + _STOP_S
+        # The read is ended by the server, never by cancelling it: entries in a reply nobody reads would wait for the
+        # lease.
+        while not claiming.done() and time.monotonic() < deadline:
+            with contextlib.suppress(Unavailable):
+                await self._connections.release_reader(self._store)
+            await asyncio.wait([claiming], timeout=0.05)
+
+    async def _keep(self, room: str, run: Callable[[], Awaitable[None]]) -> None:
+        """A room that fails for a reason nobody foresaw is told of and started again: a worker does not die of it."""
+        while True:
+            try:
+                await run()
+            except Exception:  # noqa: BLE001  the edge of a loop
+                _log.exception("the %s failed, and is started again", room)
+                await asyncio.sleep(1)
+            else:
+                return
+
+    # From the claim to the handler
+
+    async def _claim(self) -> None:
+        concurrency = self._settings.concurrency
+        while not self._stopping.is_set():
+            # Ended handlers whose commit is on the wire leave room for others, up to as many again.
+            free = min(concurrency - self._running, 2 * concurrency - len(self._lease))
+            if free <= 0:
+                self._room.clear()
+                await self._room.wait()
+                continue
+            try:
+                claimed = await self._claimer.step(free, block=not self._settings.burst)
+            except Unavailable as error:
+                await self._outage.wait(error)
+                continue
+            self._outage.over()
+            self._take(claimed)
+            if self._settings.burst and not claimed and await self._exhausted():
+                return
+
+    async def _exhausted(self) -> bool:
+        """With `burst`: whether nothing is due and nothing runs."""
+        if len(self._lease) > 0:
+            self._room.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await self._room.wait()
+            return False
+        lead = await self._promoter.step() if self._settings.promote else None
+        if lead is not None and lead.leads:
+            return lead.moved == 0 and (lead.next_due_ms is None or lead.next_due_ms > lead.now_ms)
+        now_ms = self._host.producer.clock.now_ms()
+        due = [await self._store.command("ZCOUNT", self._store.keys.due(queue), "-inf", now_ms)
+               for queue in self._settings.queues]  # fmt: skip
+        await asyncio.sleep(0.05 if any(due) else 0)
+        return not any(due)
+
+    def _take(self, claimed: list[Held]) -> None:
+        actions = []
+        for held in self._lease.add(claimed):
+            held.function = self._app.functions.get(held.name)
+            self._running += 1
+            if held.is_action:
+                actions.append(held)
+            else:
+                self._start(held)
+        if actions:
+            beginning = asyncio.create_task(self._begin(actions))
+            for held in actions:
+                held.task = beginning
+
+    async def _begin(self, actions: list[Held]) -> None:
+        """Ack, and only then run (C3.5)."""
+        transition = transitions.begin(
+            [held.delivery for held in actions], self._settings.name, self._settings.lease_ms * 3 // 4
+        )
+        words = await self._persistence.run(transition)
+        for held, word in zip(actions, words, strict=True):
+            if word is Word.LOST:
+                self._running -= 1
+                self._drop(held)
+            else:
+                held.begun = True
+                self._start(held)
+
+    def _start(self, held: Held) -> None:
+        held.started = time.monotonic()
+        held.task = asyncio.create_task(self._work(held))
+
+    async def _work(self, held: Held) -> None:
+        try:
+            follows = await self._run_action(held) if held.begun else await self._run_mutation(held)
+        except BaseException:
+            # Nothing is known to have happened: the lease runs out, and the delivery comes back or the action fails.
+            self._running -= 1
+            self._drop(held)
+            raise
+        self._running -= 1
+        self._follow(held, follows)
+
+    async def _run_action(self, held: Held) -> Next:
+        assert held.function is not None
+        ended = not_runnable(held) or await self._executor.run_action(held, held.function, self._host)
+        return after_action(held, ended)
+
+    async def _run_mutation(self, held: Held) -> Next:
+        problem = not_runnable(held)
+        if problem is not None:
+            return after_mutation(held, problem, None, ())
+        assert held.function is not None
+        transaction = self._host.transaction()
+        ended = await self._executor.run_mutation(held, held.function, self._host, transaction)
+        transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *held.function.transient)
+        return after_mutation(held, ended, transaction, transient)
+
+    # From the handler to the record
+
+    def _follow(self, held: Held, follows: Next) -> None:
+        match follows:
+            case Commit():
+                self._committer.commit(held, follows)
+            case Finish():
+                self._committer.finish(held, follows)
+            case Retry():
+                self._committer.retry(held, follows)
+            case Again(delay_ms) if not self._stopping.is_set():
+                self._again[held] = asyncio.get_running_loop().call_later(delay_ms / 1000, self._restart, held)
+            case Again():
+                self._committer.retry(held, Retry(held.delivery, held.attempt, 0))
+            case Nothing():
+                self._drop(held)
+            case _:
+                assert_never(follows)
+        self._room.set()
+
+    def _restart(self, held: Held) -> None:
+        self._again.pop(held, None)
+        self._running += 1
+        held.interruption = None
+        self._start(held)
+
+    def _answered(self, held: Held, word: Word) -> None:
+        _log.debug("answered job_id=%s function=%s word=%s", held.delivery.job_id, held.name, word)
+        if word is Word.CONFLICT:
+            held.conflicts += 1
+            self._follow(held, after_conflict(held))
+        else:
+            self._drop(held)
+
+    def _drop(self, held: Held) -> None:
+        self._lease.remove(held)
+        self._room.set()
+
+    def _lost(self, gone: list[Held]) -> None:
+        """The janitor took these away, or somebody canceled them."""
+        for held in gone:
+            timer = self._again.pop(held, None)
+            if timer is not None:
+                timer.cancel()
+                self._drop(held)
+            elif held.begun or not held.is_action:
+                held.interrupt(Interruption.LEASE_LOST)
+
+    # The stop
+
+    async def _finish_all(self) -> None:
+        """Mutations go back at once, actions get the time of grace; then all is answered, as far as Redis does."""
+        for held, timer in list(self._again.items()):
+            timer.cancel()
+            self._follow(held, Again(0))
+        self._again.clear()
+        for held in self._lease.held():
+            if not held.is_action:
+                held.interrupt(Interruption.STOP)
+        deadline = time.monotonic() + self._settings.grace_s
+        await self._until_ended(deadline)
+        for held in self._lease.held():
+            if held.begun:
+                held.interrupt(Interruption.STOP)
+        await self._until_ended(max(deadline, time.monotonic()) + _STOP_S)
+
+    async def _until_ended(self, deadline: float) -> None:
+        """Until nothing is held, or the monotonic time `deadline`."""
+        while len(self._lease) > 0 and (left := deadline - time.monotonic()) > 0:
+            self._room.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._room.wait()
+
+    async def _leave(self) -> None:
+        self._executor.close()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self._presence.leave()
+        except TimeoutError:
+            _log.warning("redis is away: what is held comes back when the lease is over")
+        await self._lease.stop()
+        await self._connections.close()

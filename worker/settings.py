@@ -1,0 +1,53 @@
+"""How a worker runs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass, field
+
+from scheduler.errors import InvalidOption
+from scheduler.settings import DEFAULT_QUEUE, check_queue
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Settings of one worker process.
+
+    Attributes:
+        queues: The queues it takes jobs from; the first ones are read first.
+        concurrency: Handlers it runs at once.
+        lease_ms: Within this time the work of a dead worker is taken up by another, 1,000 or more.
+        max_deliveries: After so many deaths of workers a job fails.
+        grace_s: How long actions may go on after a stop was asked for.
+        burst: Stop when nothing is due.
+        promote: Promote and clean beside the work.
+        name: Unlike any other's.
+    """
+
+    queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+    concurrency: int = 100
+    lease_ms: int = 10_000
+    max_deliveries: int = 5
+    grace_s: float = 25.0
+    burst: bool = False
+    promote: bool = True
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
+
+    def __post_init__(self) -> None:
+        if not self.queues or len(set(self.queues)) != len(self.queues):
+            raise InvalidOption(
+                f"queues: expected different names, at least one, got {', '.join(self.queues) or 'none'}"
+            )
+        for queue in self.queues:
+            check_queue(queue)
+        _at_least("concurrency", self.concurrency, 1, 10_000)
+        _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000)
+        _at_least("max_deliveries", self.max_deliveries, 1, 1_000)
+        _at_least("grace_s", self.grace_s, 0, 86_400)
+
+
+def _at_least(name: str, value: float, low: float, high: float) -> None:
+    if isinstance(value, bool) or not low <= value <= high:
+        raise InvalidOption(f"{name}: expected {low:,} to {high:,}, got {value}")
