@@ -16,7 +16,6 @@ from scheduler.store import AsyncStore
 
 BATCH = 100
 _PRUNE_EVERY_S = 60.0
-_LOOK_EVERY_S = 1.0
 _JUMP_MS = 1_000
 
 LOST_ACTION = JobError("WorkerLost", "transient error while executing action")
@@ -27,10 +26,10 @@ _log = logging.getLogger("duestream.janitor")
 class Swept:
     """What one pass did, and the seconds until the next one is worth it."""
 
-    redelivered: int = 0
-    failed: int = 0
-    pruned: int = 0
-    wait_s: float = _LOOK_EVERY_S
+    redelivered: int
+    failed: int
+    pruned: int
+    wait_s: float
 
 
 class Janitor:
@@ -51,6 +50,7 @@ class Janitor:
         self._store = store
         self._lease_ms = lease_ms
         self._idle_ms = lease_ms * 3 // 4
+        self._look_s = min(1.0, lease_ms / 10_000)
         self._max_deliveries = max_deliveries
         self._leads = leads
         self._outage = outage
@@ -63,7 +63,7 @@ class Janitor:
     async def run(self) -> None:
         """Clean until cancelled."""
         while True:
-            wait_s = _LOOK_EVERY_S
+            wait_s = self._look_s
             if self._leads():
                 try:
                     wait_s = (await self.step()).wait_s
@@ -78,6 +78,7 @@ class Janitor:
         wait_s = min(self._idle_ms / 1000, _PRUNE_EVERY_S)
         more = False
         if await self._may_judge():
+            await self._cut_off()
             back = await self._store.run(
                 transitions.redeliver(self._idle_ms, self._max_deliveries, BATCH, self._poisoned)
             )
@@ -85,13 +86,24 @@ class Janitor:
             redelivered, failed = back.redelivered, back.failed + lost.failed
             more = back.more or lost.failed == BATCH
             if back.held > 0 or lost.next_ms is not None:
-                wait_s = min(wait_s, self._lease_ms / 10_000, _LOOK_EVERY_S)
+                wait_s = min(wait_s, self._look_s)
             if redelivered or failed:
                 _log.warning("worker lost: redelivered=%d failed=%d", redelivered, failed)
         else:
-            wait_s = min(wait_s, _LOOK_EVERY_S)
+            wait_s = self._look_s
         pruned, more_records = await self._prune()
         return Swept(redelivered, failed, pruned, 0.0 if more or more_records else wait_s)
+
+    async def _cut_off(self) -> None:
+        """Close the blocking reads of workers without a sign of life: a paused one would be handed the next deliveries."""
+        keys = self._store.keys
+        silent_since = (self._seen[1] if self._seen else 0) - self._idle_ms
+        for name in await self._store.command("ZRANGEBYSCORE", keys.workers, "-inf", silent_since, "LIMIT", 0, BATCH):
+            worker = keys.worker(name.decode())
+            reader = await self._store.command("HGET", worker, "reader")
+            if reader:
+                await self._store.command("HDEL", worker, "reader")
+                await self._store.command("CLIENT", "KILL", "ID", reader)
 
     async def _prune(self) -> tuple[int, bool]:
         if time.monotonic() - self._pruned_at < _PRUNE_EVERY_S:

@@ -29,7 +29,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, NewType, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
-from pydantic import FailFast, PydanticUndefinedAnnotation, PydanticUserError, Strict, TypeAdapter, ValidationError
+from pydantic import PydanticUndefinedAnnotation, PydanticUserError, Strict, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
 from scheduler.errors import InvalidArguments, InvalidValue
@@ -37,8 +37,9 @@ from scheduler.values import dotted
 
 _PRIMITIVES: Final = (int, float, bool, str, bytes)
 _SCALARS: Final = frozenset({*_PRIMITIVES, type(None), datetime, date, timedelta, UUID, Decimal})
-_SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
-_CONTAINERS: Final = _SEQUENCES | {dict, abc.Sequence, abc.Iterable, abc.Collection, abc.Mapping, abc.MutableMapping}
+_CONTAINERS: Final = frozenset(
+    {list, tuple, set, frozenset, dict, abc.Sequence, abc.Iterable, abc.Collection, abc.Mapping, abc.MutableMapping}
+)
 _UNIONS: Final = frozenset({Union, types.UnionType})
 _TRUE: Final = frozenset({"1", "on", "t", "true", "y", "yes"})  # the words that pydantic takes
 _FALSE: Final = frozenset({"0", "off", "f", "false", "n", "no"})
@@ -53,6 +54,7 @@ _JSON_TYPES: Final = {
     dict: "object",
 }
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
+_MANY_ERRORS: Final = 1000
 _UNUSABLE: Final = (
     PydanticUserError,
     PydanticUndefinedAnnotation,
@@ -274,7 +276,7 @@ def _compiled(hint: Any) -> tuple[TypeAdapter[Any] | None, frozenset[type]]:
 
 
 def _careful(hint: Any) -> Any:
-    """Mark each primitive of a hint as strict; lists stop at their first error, a million errors fill the memory."""
+    """Mark each primitive of a hint as strict."""
     annotated: Any = Annotated
     if any(hint is primitive for primitive in _PRIMITIVES):
         return annotated[hint, Strict()]
@@ -287,10 +289,7 @@ def _careful(hint: Any) -> Any:
     if origin in _UNIONS:
         union: Any = Union
         return union[inner]
-    if origin not in _CONTAINERS:
-        return hint
-    rebuilt = origin[inner]
-    return annotated[rebuilt, FailFast()] if origin in _SEQUENCES else rebuilt
+    return origin[inner] if origin in _CONTAINERS else hint
 
 
 def _exact_types(hint: Any) -> frozenset[type]:
@@ -311,7 +310,9 @@ def _explained(label: str, value: object, error: Exception) -> str:
     """Say in one line what is wrong with a value, whatever the user's own __str__ and __repr__ do."""
     reason, more = type(error).__name__, ""
     try:
-        if isinstance(error, ValidationError):
+        if isinstance(error, ValidationError) and error.error_count() > _MANY_ERRORS:
+            reason = f"{error.error_count()} parts of it do not fit"  # errors() would take seconds
+        elif isinstance(error, ValidationError):
             first = error.errors(include_url=False, include_context=False)[0]
             label, value, reason = dotted(label, first["loc"]), first["input"], first["msg"]
             more = f" and {error.error_count() - 1} more" if error.error_count() > 1 else ""
@@ -363,23 +364,26 @@ def parse_text_by_schema(schema: dict[str, Any], text: str) -> object:
 
 
 def _choices(schema: Any, root: dict[str, Any], depth: int = 8) -> list[dict[str, Any]]:
+    """What a value may be, one schema each; ``{}`` where the schema says nothing that we understand."""
     if not isinstance(schema, dict) or not depth:
         return [{}]
     if "$ref" in schema:
-        target = root.get("$defs", {}).get(str(schema["$ref"]).rpartition("/")[2])
-        return _choices(target, root, depth - 1)
-    nested = [one for word in ("anyOf", "oneOf", "allOf") for one in schema.get(word, ())]
+        definitions = root.get("$defs")
+        name = str(schema["$ref"]).rpartition("/")[2]
+        return _choices(definitions.get(name) if isinstance(definitions, dict) else None, root, depth - 1)
+    nested = [one for word in ("anyOf", "oneOf", "allOf") for one in _items(schema.get(word))]
     return [choice for one in nested for choice in _choices(one, root, depth - 1)] if nested else [schema]
 
 
 def _type_names(choice: dict[str, Any]) -> set[str]:
     declared = choice.get("type")
-    if isinstance(declared, str):
-        return {declared}
-    if isinstance(declared, list):
-        return set(declared)
-    values = [choice["const"]] if "const" in choice else choice.get("enum", [])
-    return {_JSON_TYPES.get(type(value), "") for value in values}
+    names = {one for one in [declared, *_items(declared)] if isinstance(one, str)}
+    values = [choice["const"]] if "const" in choice else _items(choice.get("enum"))
+    return names or {_JSON_TYPES.get(type(value), "") for value in values}
+
+
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _json_or_text(text: str) -> object:

@@ -15,10 +15,7 @@ from scheduler.store import AsyncStore
 from scheduler.transitions import Lead
 
 LEASE_MS = 4_000
-"""How long a promoter that died holds the others up; they ask again when it is over."""
-
-BLOCK_S = LEASE_MS / 2_000
-"""The promoter renews its lease at least this often, in seconds."""
+"""How long a promoter that died holds the others up at most; they ask again when it is over."""
 
 BATCH = 100
 """Jobs a call: about 1 ms of the server, so nobody waits long behind it."""
@@ -32,22 +29,27 @@ class Promoter:
 
     Args:
         store: Runs the script.
-        listener: A store with a connection of its own, for blocking reads of up to `BLOCK_S`.
+        listener: A store with a connection of its own, for blocking reads of up to `LEASE_MS`.
         name: Unlike any other's.
         outage: Told when Redis is away and back.
+        lease_ms: The lease of the workers' jobs; the promoter's own is shorter, for the janitor sits beside it.
     """
 
-    def __init__(self, store: AsyncStore, listener: AsyncStore, name: str, outage: Outage) -> None:
+    def __init__(
+        self, store: AsyncStore, listener: AsyncStore, name: str, outage: Outage, lease_ms: int = 10_000
+    ) -> None:
         self._store = store
         self._listener = listener
         self._outage = outage
+        self._lease_ms = min(LEASE_MS, lease_ms * 2 // 5)
+        self._block_s = self._lease_ms / 2_000
         self._listening: asyncio.Task[bool] | None = None
         self.name = name
         self.leads = False
 
     async def step(self) -> Lead:
         """One call of the script: what it moved, and when the next job is due."""
-        lead = await self._store.run(transitions.promote(self.name, LEASE_MS, BATCH))
+        lead = await self._store.run(transitions.promote(self.name, self._lease_ms, BATCH))
         if lead.leads and not self.leads:
             _log.info("leads promoter=%s", self.name)
         self.leads = lead.leads
@@ -73,15 +75,18 @@ class Promoter:
 
     async def _sleep(self, lead: Lead) -> None:
         """Until the next job is due, an earlier one is scheduled, or the lease wants renewal."""
-        left_s = BLOCK_S if lead.next_due_ms is None else min(BLOCK_S, (lead.next_due_ms - lead.now_ms) / 1000)
-        if left_s <= 0:
-            return
-        if self._listening is None:
-            self._listening = asyncio.create_task(self._listen(self._store.keys.wake, BLOCK_S))
-        await asyncio.wait([self._listening], timeout=left_s)
-        if self._listening.done():
-            await self._listening
-            self._listening = None
+        left_s = (
+            self._block_s if lead.next_due_ms is None else min(self._block_s, (lead.next_due_ms - lead.now_ms) / 1000)
+        )
+        deadline = time.monotonic() + left_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            if self._listening is None:
+                self._listening = asyncio.create_task(self._listen(self._store.keys.wake, self._block_s))
+            await asyncio.wait([self._listening], timeout=left_s)
+            if self._listening.done():
+                woken, self._listening = self._listening.result(), None
+                if woken:
+                    return
 
     async def _follow(self, lead: Lead) -> None:
         """Until the leader's lease is over or it has left. A token meant for the leader goes back to its list."""

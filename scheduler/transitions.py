@@ -253,12 +253,16 @@ def renew(
     lease_ms: int,
     beat_ms: int,
     running: int,
+    reader: str,
     actions: Mapping[str, str],
     entries: Mapping[str, Sequence[str]],
     clock_ms: int | None = None,
 ) -> Transition[Renewed]:
-    """Renew the leases of `actions` (job id: token) and `entries` (queue: entry ids), and the worker's heartbeat."""
-    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, beat_ms, running, len(actions)]
+    """Renew the leases of `actions` (job id: token) and `entries` (queue: entry ids), and the worker's heartbeat.
+
+    `reader` is the connection id of its blocking reader, '' where unknown.
+    """
+    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, beat_ms, running, reader, len(actions)]
     for job_id, token in actions.items():
         argv.extend((job_id, token))
     for queue, held in entries.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import redis
 import redis.asyncio
 
@@ -28,6 +30,15 @@ class Connections:
     def lease_store(self, keys: Keys) -> BlockingStore:
         """A blocking store for one thread."""
         return BlockingStore(keys, blocking_client(self._url))
+
+    def reader_id(self) -> int | None:
+        """The connection id of the blocking reader, None before it is connected."""
+        return self._reader_id
+
+    async def open_reader(self) -> None:
+        """Connect the blocking reader, so that its id is known from the start; later if Redis is away."""
+        with contextlib.suppress(redis.ConnectionError, redis.TimeoutError, OSError):
+            await self.reader.ping()
 
     async def release_reader(self, store: AsyncStore) -> None:
         """End the blocking read, by the server's hand."""

@@ -34,6 +34,7 @@ class Lease:
         lease_ms: The lease.
         clock: Told Redis time with each renewal.
         lost: Called on the event loop with deliveries that are another's now.
+        reader_id: The connection id of the blocking reader, which the janitor cuts off if this worker is paused.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Lease:
         lease_ms: int,
         clock: RedisClock,
         lost: Callable[[list[Held]], None],
+        reader_id: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._store = store
         self._worker = worker
         self._lease_ms = lease_ms
         self._clock = clock
         self._lost = lost
+        self._reader_id = reader_id
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._held: dict[str, Held] = {}
@@ -103,9 +106,10 @@ class Lease:
         for one in held:
             if not one.begun:
                 entries[one.delivery.queue].append(one.delivery.entry)
+        reader = str(self._reader_id() or "")
         action_lease_ms = self._lease_ms * 3 // 4
         renewed = self._store.run(
-            transitions.renew(self._worker, action_lease_ms, 6 * self._lease_ms, running, actions, entries)
+            transitions.renew(self._worker, action_lease_ms, 6 * self._lease_ms, running, reader, actions, entries)
         )
         self._clock.observe(renewed.now_ms)
         return renewed

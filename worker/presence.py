@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import socket
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from scheduler import transitions
@@ -28,16 +29,24 @@ class Presence:
         settings: How it runs.
         promoter: The name its promoter uses, so that leaving frees that lease too.
         clock: Told Redis time at each announcement.
+        reader_id: The connection id of the blocking reader, None where unknown.
     """
 
     def __init__(
-        self, persistence: Persistence, app: App, settings: WorkerSettings, promoter: str, clock: RedisClock
+        self,
+        persistence: Persistence,
+        app: App,
+        settings: WorkerSettings,
+        promoter: str,
+        clock: RedisClock,
+        reader_id: Callable[[], int | None],
     ) -> None:
         self._persistence = persistence
         self._app = app
         self._settings = settings
         self._promoter = promoter
         self._clock = clock
+        self._reader_id = reader_id
 
     async def join(self) -> None:
         """Announce the worker, its functions and the retention its deployment wants; make its queues' groups."""
@@ -53,6 +62,7 @@ class Presence:
                     "concurrency": settings.concurrency,
                     "python": platform.python_version(),
                     "version": _version(),
+                    "reader": self._reader_id() or "",
                 },
                 self._retention(),
                 {name: json.dumps(function.describe()) for name, function in self._app.functions.items()},

@@ -58,7 +58,9 @@ class Worker:
         self._outage = Outage()
         self._store = AsyncStore(keys, connections.commands)
         self._persistence = Persistence(self._store, self._outage)
-        self._promoter = Promoter(self._store, AsyncStore(keys, connections.listener), name, self._outage)
+        self._promoter = Promoter(
+            self._store, AsyncStore(keys, connections.listener), name, self._outage, self._settings.lease_ms
+        )
         self._janitor = Janitor(
             self._store,
             lease_ms=self._settings.lease_ms,
@@ -66,13 +68,21 @@ class Worker:
             leads=lambda: self._promoter.leads,
             outage=self._outage,
         )
-        self._presence = Presence(self._persistence, app, self._settings, name, clock)
+        reader_id = connections.reader_id
+        self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id)
         self._claimer = Claimer(self._store, AsyncStore(keys, connections.reader), self._settings.queues, name)
         self._committer = Committer(self._persistence, name, self._answered)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
         producer = Producer(app, JobIds(clock.now_ms), clock)
         self._host = WorkerHost(self._store, producer, self._executor, self._persistence)
-        self._lease = Lease(connections.lease_store(keys), name, self._settings.lease_ms, clock, self._lost)
+        self._lease = Lease(
+            connections.lease_store(keys),
+            name,
+            self._settings.lease_ms,
+            clock,
+            self._lost,
+            reader_id,
+        )
         self._running = 0
         self._again: dict[Held, asyncio.TimerHandle] = {}
         self._room = asyncio.Event()
@@ -86,6 +96,7 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called, or with `burst` until nothing is due."""
         settings = self._settings
+        await self._connections.open_reader()
         await self._presence.join()
         self._lease.start()
         _log.info(

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 worker's name, 3 lease in ms, 4 life of the heartbeat in ms, 5 jobs it runs,
---       6 n actions, then n times: id, token;
+--       6 connection id of its blocking reader ('' unknown), 7 n actions, then n times: id, token;
 --       then for each queue: queue, m entries, then the m entry ids
 -- Returns {now in ms, lost actions as ids, canceled actions as ids, then for each queue a list of the entries still held}
 -- Again: the same.
@@ -13,13 +13,13 @@
 local now = read_clock()
 local worker, lease_ms, beat_ms, running = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local lost, canceled = {}, {}
-local at = 7
+local at = 8
 
 redis.call('ZADD', NS .. 'workers', int(now), worker)
-redis.call('HSET', NS .. 'worker:' .. worker, 'seen', int(now), 'running', running)
+redis.call('HSET', NS .. 'worker:' .. worker, 'seen', int(now), 'running', running, 'reader', ARGV[6])
 redis.call('PEXPIRE', NS .. 'worker:' .. worker, beat_ms)
 
-for _ = 1, tonumber(ARGV[6]) do
+for _ = 1, tonumber(ARGV[7]) do
   local id, token = ARGV[at], ARGV[at + 1]
   at = at + 2
   local status = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'token')

@@ -1,0 +1,71 @@
+# Everything starts from nothing but Python 3.11 (or newer) and make: the first target that needs it makes .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+WHEEL_VENV := build/wheel-venv
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Explain every target
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "  %-10s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say PYTHON=... ")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(READY)
+
+.PHONY: install
+install: $(READY) ## Make .venv with the project and its tools
+
+.PHONY: demo
+demo: $(READY) ## Run 1,000 orders through two workers, kill one of them, and check every promise
+	$(BIN)/python -m examples.demo
+
+.PHONY: dev
+dev: $(READY) ## Run the example app with an embedded server and a worker that reloads
+	$(BIN)/duestream dev examples.shop:app
+
+.PHONY: test
+test: $(READY) ## Run all tests on the embedded server, and print the coverage
+	COVERAGE_FILE=.coverage $(PYTEST) --cov --cov-report=term:skip-covered
+
+.PHONY: lint
+lint: $(READY) ## Check format, style, types and the arrows between packages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(READY) ## Format the code and mend what can be mended safely
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: build
+build: $(READY) ## Build the wheel and the source distribution into dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+.PHONY: wheel
+wheel: build ## Install the built wheel into a fresh environment and run the demo from it
+	rm -rf $(WHEEL_VENV) build/wheel-demo
+	$(PYTHON) -m venv $(WHEEL_VENV)
+	$(WHEEL_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls dist/*.whl)[embedded]"
+	mkdir -p build/wheel-demo && cp -r examples build/wheel-demo/examples
+	cd build/wheel-demo && ../wheel-venv/bin/python -m examples.demo
+
+.PHONY: bench
+bench: $(READY) ## Measure throughput, lateness, and what an idle worker asks of Redis
+	$(BIN)/python -m benchmarks.measure
+
+.PHONY: ci
+ci: lint test wheel ## What CI runs: lint, tests, the wheel and the demo from it
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) build dist .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

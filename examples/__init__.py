@@ -1,0 +1,1 @@
+"""Examples: an app, orders for it, and a demo that breaks things."""

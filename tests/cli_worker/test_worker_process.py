@@ -1,0 +1,141 @@
+"""`duestream worker` as a process: how it starts, stops and bears that Redis is away."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from scheduler import EmbeddedServer, JobState, SyncScheduler
+from tests.cli_worker.conftest import Start
+from tests.cli_worker.processes import until
+
+TARGET = "jobs:app"
+
+
+def test_a_burst_runs_what_is_due_on_all_queues_and_ends(
+    start: Start, server: EmbeddedServer, scheduler: SyncScheduler
+) -> None:
+    client = scheduler.options(allow_unknown=True)
+    ids = [client.run_after(0, "jobs:note", text=f"n{n}") for n in range(50)]
+    ids.append(scheduler.options(allow_unknown=True, queue="mail").run_after(0, "jobs:elsewhere"))
+    later = client.run_after(60_000, "jobs:note", text="later")
+    assert start("worker", TARGET, "--burst", url=server.url).code() == 0
+    assert {job.state for job_id in ids if (job := scheduler.get(job_id))} == {JobState.SUCCESS}
+    left = scheduler.get(later)
+    assert left is not None
+    assert left.state is JobState.PENDING
+
+
+def test_the_first_term_lets_an_action_finish(
+    start: Start, server: EmbeddedServer, scheduler: SyncScheduler, directory: Path
+) -> None:
+    worker = start("worker", TARGET, url=server.url)
+    worker.until_said("started worker=")
+    job_id = scheduler.run_after(0, "jobs:slow", seconds=1)
+    until("the action runs", (directory / "slow").exists)
+    worker.tell(signal.SIGTERM)
+    assert worker.code() == 0
+    job = scheduler.get(job_id)
+    assert job is not None
+    assert (job.state, job.result) == (JobState.SUCCESS, "slept")
+
+
+@pytest.mark.parametrize("handler", ["slow", "block_the_loop", "block_a_thread"])
+def test_the_second_signal_is_hard_whatever_a_handler_does(
+    start: Start, server: EmbeddedServer, scheduler: SyncScheduler, directory: Path, handler: str
+) -> None:
+    worker = start("worker", TARGET, url=server.url)
+    worker.until_said("started worker=")
+    scheduler.run_after(0, f"jobs:{handler}", seconds=30)
+    until("the action runs", lambda: (directory / "slow").exists() or (directory / "blocked").exists())
+    worker.tell(signal.SIGTERM)
+    worker.tell(signal.SIGINT)
+    assert worker.code(5) == 1
+
+
+def test_a_thread_that_does_not_end_cannot_keep_the_process(
+    start: Start, server: EmbeddedServer, scheduler: SyncScheduler, directory: Path
+) -> None:
+    worker = start("worker", TARGET, "--grace", "100ms", url=server.url)
+    worker.until_said("started worker=")
+    scheduler.run_after(0, "jobs:block_a_thread", seconds=60)
+    until("the thread is blocked", (directory / "blocked").exists)
+    worker.tell()
+    assert worker.code() == 0
+    assert "handlers still run in threads" in worker.said()
+
+
+def test_redis_may_be_away_at_the_start(start: Start, directory: Path) -> None:
+    server = EmbeddedServer(directory / "late", persistent=False)
+    url = server.start()
+    server.stop()
+    worker = start("worker", TARGET, url=url)
+    worker.until_said("redis is away")
+    with server:
+        assert server.url == url, "the server came back at another port"
+        worker.until_said("started worker=")
+        worker.tell()
+        assert worker.code() == 0
+
+
+def test_a_stop_does_not_wait_for_redis(start: Start) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers, and nobody else can take it
+        worker = start("worker", TARGET, url=f"redis://127.0.0.1:{taken.getsockname()[1]}/0")
+        worker.until_said("redis is away")
+        worker.tell()
+        assert worker.code(8) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("worker", TARGET, "-u", "http://x"), "error: url: "),
+        (("worker", TARGET, "-w", "2", "-u", "http://x"), "error: url: "),
+        (("promoter", "-n", "jobs", "-u", "http://x"), "error: url: "),
+        (("worker", TARGET), "error: no Redis server: "),
+        (("worker", "nowhere:app"), "error: cannot import nowhere: "),
+        (("worker", TARGET, "-u", "redis://x", "-c", "0"), "error: concurrency: "),
+        (("worker", TARGET, "-u", "redis://x", "-Q", "no spaces"), "error: queue: "),
+        (("worker", TARGET, "-u", "redis://x", "--lease", "1ms"), "error: lease_ms: "),
+        (("promoter", "-n", "no spaces", "-u", "redis://x"), "error: namespace: "),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_exit_code_1(start: Start, arguments: tuple[str, ...], said: str) -> None:
+    process = start(*arguments)
+    assert process.code() == 1
+    assert process.said().startswith(said)
+    assert process.said().count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("worker", TARGET), ("worker", TARGET, "-w", "2"), ("promoter", "-n", "jobs")])
+def test_a_wrong_password_is_an_error_and_not_an_outage(
+    start: Start, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    with EmbeddedServer(tmp_path / "open", persistent=False) as server:
+        port = server.url.rpartition(":")[2]
+        process = start(*arguments, url=f"redis://nobody:wrong@127.0.0.1:{port}")
+        assert process.code() == 1
+        assert process.said().splitlines()[-1].startswith("error: Redis refused the credentials")
+
+
+def test_the_promoter_needs_to_know_the_app(start: Start) -> None:
+    assert start("promoter").code() == 2
+
+
+def test_the_promoter_alone_serves_workers_without_one(
+    start: Start, server: EmbeddedServer, scheduler: SyncScheduler
+) -> None:
+    promoter = start("promoter", "-a", TARGET, url=server.url)
+    worker = start("worker", TARGET, "--no-promote", url=server.url)
+    promoter.until_said("leads promoter=")
+    worker.until_said("started worker=")
+    assert scheduler.result(scheduler.run_after(30, "jobs:note", text="x"), timeout=10) == "x"
+    assert "leads promoter=" not in worker.said()
+    for process in (promoter, worker):
+        process.tell()
+        assert process.code() == 0
+    assert "stopped promoter=" in promoter.said()

@@ -1,0 +1,84 @@
+"""An app whose handlers wait, die, block and fail on demand; run by worker processes of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from scheduler import ActionContext, App, MutationContext
+from scheduler.embedded import EmbeddedServer
+
+app = App(os.environ.get("FAULTY_NAMESPACE", "faulty"))
+
+
+def mark(folder: str, name: str) -> None:
+    """One line for each start of a handler: a single write, so that it survives a kill."""
+    file = os.open(Path(folder) / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(file, f"{os.getpid()}\n".encode())
+    os.close(file)
+
+
+async def until_released(folder: str) -> None:
+    while not (Path(folder) / "release").exists():
+        await asyncio.sleep(0.01)
+
+
+@app.mutation
+async def deposit(ctx: MutationContext, folder: str, account: str, cents: int, hold_first: bool = False) -> int:
+    """Adds to a balance; the first attempt waits for the file `release` where asked to."""
+    mark(folder, "deposit")
+    balance = await ctx.db.get(f"accounts:{account}")
+    if balance is None:
+        await ctx.db.insert("accounts", {"cents": cents}, key=account)
+    else:
+        await ctx.db.patch(f"accounts:{account}", {"cents": balance["cents"] + cents})
+    await ctx.scheduler.run_after(0, note, folder)
+    if hold_first and ctx.attempt == 1:
+        await until_released(folder)
+    return ctx.attempt
+
+
+@app.internal_action
+async def note(ctx: ActionContext, folder: str) -> None:
+    mark(folder, "note")
+
+
+@app.action
+async def hold(ctx: ActionContext, folder: str) -> str:
+    mark(folder, "hold")
+    await until_released(folder)
+    return "released"
+
+
+@app.mutation
+async def read_balance(ctx: MutationContext, account: str) -> int:
+    balance = await ctx.db.get(f"accounts:{account}")
+    return 0 if balance is None else int(balance["cents"])
+
+
+@app.mutation
+async def poison(ctx: MutationContext, folder: str) -> None:
+    mark(folder, "poison")
+    os._exit(9)
+
+
+@app.mutation
+async def block_loop(ctx: MutationContext, folder: str, seconds: float) -> int:
+    """Holds the whole event loop, as a careless handler does."""
+    mark(folder, "block")
+    time.sleep(seconds)  # noqa: ASYNC251  that is the point
+    return ctx.attempt
+
+
+async def main(url: str, *options: str) -> None:
+    from tests.worker.processes import run_worker  # noqa: PLC0415  only the child process needs it
+
+    await run_worker(app, url, options)
+
+
+if __name__ == "__main__":
+    assert EmbeddedServer
+    asyncio.run(main(*sys.argv[1:]))

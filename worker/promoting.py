@@ -1,0 +1,86 @@
+"""Promoter and janitor alone, for deployments whose workers leave them out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+
+from scheduler import transitions
+from scheduler.backoff import Outage
+from scheduler.errors import Unavailable
+from scheduler.janitor import Janitor
+from scheduler.keys import Keys
+from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.store import AsyncStore, async_client
+
+_log = logging.getLogger("duestream.promoter")
+_AGAIN_S = 1.0
+_LEAVE_S = 5.0
+
+
+async def promote(
+    namespace: str, url: str, stop: asyncio.Event, *, lease_ms: int = 10_000, max_deliveries: int = 5
+) -> None:
+    """Promote and clean for one app until `stop` is set; Redis may be away at any time.
+
+    Args:
+        namespace: The app's.
+        url: The server.
+        stop: Ends it.
+        lease_ms: The workers' lease: how soon the work of a dead one is taken up.
+        max_deliveries: After so many deaths of workers a job fails.
+
+    Raises:
+        ConfigurationError: The url cannot be read, or the server refused the credentials.
+    """
+    keys, outage = Keys(namespace), Outage()
+    commands, listener = async_client(url), async_client(url, block_s=LEASE_MS / 1000)
+    store = AsyncStore(keys, commands)
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    promoter = Promoter(store, AsyncStore(keys, listener), name, outage)
+    janitor = Janitor(
+        store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage
+    )
+    try:
+        with contextlib.suppress(Unavailable):  # it is waited for; a wrong password is not
+            await store.command("PING")
+        _log.info("started promoter=%s app=%s", name, namespace)
+        await _until(stop, _keep("promoter", promoter.run), _keep("janitor", janitor.run))
+        await _leave(store, name)
+        _log.info("stopped promoter=%s", name)
+    finally:
+        await commands.aclose()
+        await listener.aclose()
+
+
+async def _until(stop: asyncio.Event, *rooms: Awaitable[None]) -> None:
+    tasks = [asyncio.ensure_future(room) for room in rooms]
+    try:
+        await stop.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _keep(room: str, run: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await run()
+        except Exception:
+            _log.exception("the %s failed, and is started again", room)
+            await asyncio.sleep(_AGAIN_S)
+
+
+async def _leave(store: AsyncStore, name: str) -> None:
+    """Give up the lease, so that another one leads at once."""
+    try:
+        async with asyncio.timeout(_LEAVE_S):
+            await store.run(transitions.leave(name, name, ()))
+    except (Unavailable, TimeoutError):
+        _log.warning("redis is away: the lease of promoter=%s runs out by itself", name)
