@@ -128,7 +128,7 @@ def _charged_once(facts: Facts) -> Iterator[str]:
 
 
 def _receipts_at_most_once(facts: Facts) -> Iterator[str]:
-    """One receipt was scheduled with each placed order, and it was sent once or, if its worker died, perhaps not (C3.5)."""
+    """One receipt was scheduled with each placed order; it was sent once or, if its worker died, perhaps not (C3.5)."""
     if often := [one for one, order in facts.orders.items() if order["receipts"] > 1]:
         yield f"more than one receipt: {_some(often)}"
     receipts = {arguments(job)["order_id"]: job for job in facts.of(RECEIPT)}

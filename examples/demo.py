@@ -54,7 +54,7 @@ class Crew:
         """Start one more."""
         arguments = ["worker", "examples.shop:app", "--lease", LEASE, "--watch-stdin"]
         with self._log.open("ab") as log:
-            worker = subprocess.Popen(
+            worker = subprocess.Popen(  # noqa: S603  our own program
                 command(*arguments), cwd=ROOT, env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log
             )
         self._workers.append(worker)
@@ -105,8 +105,8 @@ def play(crew: Crew, scheduler: SyncScheduler, server: redis.Redis) -> Facts:
     """The whole run: start, feed, cancel, kill, start another, wait, read."""
     victim, _ = crew.start(), crew.start()
     wait_until("two workers are there", lambda: server.zcard(KEYS.workers) == 2, 15)
-    names = [name.decode() for name in server.zrange(KEYS.workers, 0, -1)]
-    (name,) = (one for one in names if f"-{victim.pid}-" in one)
+    found: Any = server.zrange(KEYS.workers, 0, -1)
+    (name,) = (one.decode() for one in found if f"-{victim.pid}-".encode() in one)
     console.print(f"two workers run on {crew.environment['REDIS_URL']}; feeding {ORDERS.name} through the command line")
     refused = feed(crew)
     console.print(f"withdrew {withdraw(scheduler)} orders for later days")
@@ -134,7 +134,7 @@ def play(crew: Crew, scheduler: SyncScheduler, server: redis.Redis) -> Facts:
 
 def feed(crew: Crew) -> dict[int, str]:
     """Enqueue the file; returns why lines were refused, by number."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603  our own program
         command("enqueue", "--from", str(ORDERS)),
         cwd=ROOT, env=crew.environment, capture_output=True, text=True, check=False, timeout=WAIT_S,
     )  # fmt: skip
@@ -195,7 +195,10 @@ def show(facts: Facts, seconds: float) -> None:
         ("most receipts for one order", max(order["receipts"] for order in facts.orders.values())),
         ("receipts failed", _counted([job for job in receipts if job.state is JobState.FAILED])),
         ("in the hands of the killed worker", len(facts.held)),
-        ("  of these completed by another", sum(job.id in set(facts.held) and job.worker != facts.killed for job in jobs)),
+        (
+            "  of these completed by another",
+            sum(job.id in set(facts.held) and job.worker != facts.killed for job in jobs),
+        ),
         ("orders run again (conflicts, the kill)", sum(job.attempts > 1 for job in jobs)),
         ("time taken", f"{seconds:.1f} s"),
     ]

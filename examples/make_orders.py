@@ -1,6 +1,6 @@
 """Writes orders.ndjson: 1,000 lines for `duestream enqueue --from`, the same ones each time.
 
-    python -m examples.make_orders
+python -m examples.make_orders
 """
 
 from __future__ import annotations

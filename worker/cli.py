@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from scheduler.cli.moments import Duration
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 if TYPE_CHECKING:
     from scheduler.app import App
     from worker.settings import WorkerSettings
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _SPARE_S = 15.0
 """What a stop may take beyond the time of grace before it is made a hard one."""
 
 
-class Duration(click.ParamType):
-    """Seconds, written as 500ms, 25s, 5m, 1h, or a plain number of seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = _DURATION.fullmatch(str(value).strip())
-        if found is None:
-            self.fail(f"{value!r} is not a duration such as 500ms, 25s or 5m", param, ctx)
-        return float(found[1]) * _SECONDS[found[2] or "s"]
-
-
-class Names(click.ParamType):
+class Names(click.ParamType):  # type: ignore[type-arg] # generic since click 8.4 only
     """Names with commas between them."""
 
     name = "names"
@@ -68,8 +58,8 @@ def main() -> None:
     cli(prog_name="duestream")
 
 
-def _options(*options: Any) -> Any:
-    def decorate(command: Any) -> Any:
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
         for option in reversed(options):
             command = option(command)
         return command
@@ -129,8 +119,8 @@ def worker(target: str, url: str | None, processes: int, watch_stdin: bool, **op
     """Run the jobs of an app until TERM or Ctrl-C; a second one ends it at once."""
     logging = _logging(options)
     logging.configure()
+    from scheduler.cli.target import load_app
     from scheduler.location import locate
-    from worker.target import load_app
 
     app = load_app(target)
     url = locate(app, url)
@@ -159,17 +149,17 @@ def promoter(namespace: str | None, target: str | None, url: str | None, watch_s
     if target is None and namespace is None:
         raise click.UsageError("Pass --namespace or --app.")
     _logging(options).configure()
+    from scheduler.cli.target import load_app
     from scheduler.location import locate
     from scheduler.settings import check_namespace
     from worker import process
     from worker.promoting import promote
     from worker.settings import WorkerSettings
-    from worker.target import load_app
 
     app = None if target is None else load_app(target)
     url = locate(app, url)
     name = app.namespace if app is not None else check_namespace(namespace)
-    settings = WorkerSettings(lease_ms=round(options["lease"] * 1000), max_deliveries=options["max_deliveries"])
+    settings = WorkerSettings(lease_ms=options["lease"], max_deliveries=options["max_deliveries"])
     process.run(
         lambda stop: promote(name, url, stop, lease_ms=settings.lease_ms, max_deliveries=settings.max_deliveries),
         watch_parent_s=_SPARE_S if watch_stdin else None,
@@ -196,7 +186,7 @@ def dev(target: str, url: str | None, concurrency: int, reload: bool, **options:
     raise SystemExit(code)
 
 
-COMMANDS = (worker, promoter, dev)
+COMMANDS: tuple[click.Command, ...] = (worker, promoter, dev)
 
 
 def _logging(options: dict[str, Any]) -> Logging:
@@ -209,9 +199,9 @@ def _settings(app: App, options: dict[str, Any]) -> WorkerSettings:
     return WorkerSettings(
         queues=options["queues"] or queues_of(app),
         concurrency=options["concurrency"],
-        lease_ms=round(options["lease"] * 1000),
+        lease_ms=options["lease"],
         max_deliveries=options["max_deliveries"],
-        grace_s=options["grace"],
+        grace_s=options["grace"] / 1000,
         burst=options["burst"],
         promote=not options["no_promote"],
     )
@@ -230,7 +220,7 @@ def child_arguments(url: str, settings: WorkerSettings, rest: list[str]) -> list
     return [
         "worker", *rest, "--url", url, "--processes", "1", "--watch-stdin", *flags,
         "--queues", ",".join(settings.queues), "--concurrency", str(settings.concurrency),
-        "--lease", f"{settings.lease_ms}ms", "--grace", f"{settings.grace_s}s",
+        "--lease", f"{settings.lease_ms}ms", "--grace", f"{round(settings.grace_s * 1000)}ms",
         "--max-deliveries", str(settings.max_deliveries),
     ]  # fmt: skip
 

@@ -33,7 +33,8 @@ class Held:
         conflicts: Commits of this delivery that found what they had read changed.
         started: Monotonic seconds of the last start.
         task: What runs it.
-        interruption: Set before the task is cancelled.
+        entered: The task has come to the handler; a task cancelled before its first step would end without a word.
+        interruption: Why the handler was or is to be cancelled.
     """
 
     delivery: Delivery
@@ -44,6 +45,7 @@ class Held:
     conflicts: int = 0
     started: float = field(default_factory=time.monotonic)
     task: asyncio.Task[None] | None = None
+    entered: bool = False
     interruption: Interruption | None = None
 
     @property
@@ -70,4 +72,5 @@ class Held:
         """Cancel the handler; the first reason counts."""
         if self.interruption is None and self.task is not None and not self.task.done():
             self.interruption = reason
-            self.task.cancel()
+            if self.entered:
+                self.task.cancel()

@@ -97,6 +97,9 @@ class Executor:
 
     async def _run(self, held: Held, function: AnyFunction, ctx: MutationContext | ActionContext) -> Ended:
         assert held.spec is not None
+        if held.interruption is not None:
+            return Interrupted(held.interruption)
+        held.entered = True
         limit = self._loop.call_later(function.timeout_s, held.interrupt, Interruption.TIME_LIMIT)
         try:
             args, kwargs = function.parameters.bind(tuple(held.spec.args), held.spec.kwargs)

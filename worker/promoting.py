@@ -72,7 +72,7 @@ async def _keep(room: str, run: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await run()
-        except Exception:
+        except Exception:  # noqa: BLE001  a loop's edge
             _log.exception("the %s failed, and is started again", room)
             await asyncio.sleep(_AGAIN_S)
 

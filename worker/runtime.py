@@ -96,9 +96,9 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called, or with `burst` until nothing is due."""
         settings = self._settings
-        await self._connections.open_reader()
-        await self._presence.join()
         self._lease.start()
+        if not await self._join():
+            return
         _log.info(
             "started worker=%s app=%s queues=%s concurrency=%d functions=%d",
             settings.name, self._app.namespace, ",".join(settings.queues), settings.concurrency,
@@ -118,6 +118,24 @@ class Worker:
             await asyncio.wait([claiming, *background])
             await self._leave()
             _log.info("stopped worker=%s", settings.name)
+
+    async def _join(self) -> bool:
+        """Announce the worker, however long Redis is away; False if a stop was asked for meanwhile."""
+        await self._connections.open_reader()
+        joining = asyncio.create_task(self._presence.join())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not joining.done():
+            joining.cancel()
+            await self._close()
+            return False
+        try:
+            joining.result()
+        except BaseException:
+            await self._close()
+            raise
+        return True
 
     async def _until_stopped(self, claiming: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
@@ -184,6 +202,9 @@ class Worker:
     def _take(self, claimed: list[Held]) -> None:
         actions = []
         for held in self._lease.add(claimed):
+            if self._stopping.is_set():
+                self._committer.retry(held, Retry(held.delivery, held.delivery.attempt - 1, 0))
+                continue
             held.function = self._app.functions.get(held.name)
             self._running += 1
             if held.is_action:
@@ -210,7 +231,7 @@ class Worker:
                 self._start(held)
 
     def _start(self, held: Held) -> None:
-        held.started = time.monotonic()
+        held.started, held.entered = time.monotonic(), False
         held.task = asyncio.create_task(self._work(held))
 
     async def _work(self, held: Held) -> None:
@@ -314,11 +335,14 @@ class Worker:
                     await self._room.wait()
 
     async def _leave(self) -> None:
-        self._executor.close()
         try:
             async with asyncio.timeout(_STOP_S):
                 await self._presence.leave()
         except TimeoutError:
             _log.warning("redis is away: what is held comes back when the lease is over")
+        await self._close()
+
+    async def _close(self) -> None:
+        self._executor.close()
         await self._lease.stop()
         await self._connections.close()

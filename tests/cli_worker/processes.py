@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 LIMIT_S = 20.0
 
-JOBS = '''
+JOBS = """
 import asyncio, os, pathlib, time
 from scheduler import App, ActionContext, BlockingActionContext, MutationContext
 
@@ -47,7 +47,7 @@ async def block_the_loop(ctx: ActionContext, seconds: float) -> None:
 def block_a_thread(ctx: BlockingActionContext, seconds: float) -> None:
     (HERE / "blocked").touch()
     time.sleep(seconds)
-'''
+"""
 
 
 def until(what: str, condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:

@@ -8,25 +8,12 @@ import click
 import pytest
 
 from scheduler import App, MutationContext
-from worker.cli import COMMANDS, Duration, Names, child_arguments, queues_of, worker
+from worker.cli import COMMANDS, Names, child_arguments, queues_of, worker
 from worker.settings import WorkerSettings
 
 
 def parse(*arguments: str) -> dict[str, Any]:
     return worker.make_context("worker", ["shop:app", *arguments]).params
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("25s", 25), ("500ms", 0.5), ("1.5m", 90), ("1h", 3600), ("7", 7), (" 0s ", 0)]
-)
-def test_a_duration_is_read(text: str, seconds: float) -> None:
-    assert Duration().convert(text, None, None) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize("text", ["", "s", "-1s", "1d", "1e3", "nan", "1 s s", "٣s!"])
-def test_a_wrong_duration_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter):
-        Duration().convert(text, None, None)
 
 
 def test_names_are_parted_by_commas() -> None:
@@ -38,15 +25,21 @@ def test_names_are_parted_by_commas() -> None:
     [
         ("DUESTREAM_CONCURRENCY", "7", "-c", "9", "concurrency", (100, 7, 9)),
         ("DUESTREAM_QUEUES", "a,b", "-Q", "c", "queues", (None, ("a", "b"), ("c",))),
-        ("DUESTREAM_LEASE", "5s", "--lease", "2s", "lease", (10.0, 5.0, 2.0)),
-        ("DUESTREAM_GRACE", "5s", "--grace", "2s", "grace", (25.0, 5.0, 2.0)),
+        ("DUESTREAM_LEASE", "5s", "--lease", "2s", "lease", (10_000, 5_000, 2_000)),
+        ("DUESTREAM_GRACE", "5s", "--grace", "2s", "grace", (25_000, 5_000, 2_000)),
         ("DUESTREAM_PROCESSES", "3", "-w", "2", "processes", (1, 3, 2)),
         ("DUESTREAM_MAX_DELIVERIES", "3", "--max-deliveries", "2", "max_deliveries", (5, 3, 2)),
         ("REDIS_URL", "redis://a", "-u", "redis://b", "url", (None, "redis://a", "redis://b")),
     ],
 )
 def test_a_flag_goes_before_the_environment_and_that_before_the_default(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, flag: str, given: str, name: str, wanted: tuple[Any, ...]
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    flag: str,
+    given: str,
+    name: str,
+    wanted: tuple[Any, ...],
 ) -> None:
     monkeypatch.delenv(variable, raising=False)
     found = [parse()[name]]
@@ -79,8 +72,8 @@ def test_a_childs_command_line_says_all_that_was_decided(monkeypatch: pytest.Mon
     params = parse(*arguments)
     assert params["processes"] == 1
     assert params["watch_stdin"]
-    assert (params["queues"], params["concurrency"], params["lease"]) == (("a", "b"), 3, 1.5)
-    assert (params["max_deliveries"], params["grace"], params["url"]) == (2, 0.5, "redis://x")
+    assert (params["queues"], params["concurrency"], params["lease"]) == (("a", "b"), 3, 1_500)
+    assert (params["max_deliveries"], params["grace"], params["url"]) == (2, 500, "redis://x")
     assert (params["burst"], params["no_promote"], params["verbose"]) == (True, True, True)
 
 

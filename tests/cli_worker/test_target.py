@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from scheduler import App
+from scheduler.cli.target import load_app
 from scheduler.errors import ConfigurationError
-from worker.target import load_app
 
 pytestmark = pytest.mark.usefixtures("clean_imports")
 
@@ -44,7 +44,7 @@ def test_a_dotted_name_is_followed() -> None:
         (":app", "'' is not the name of a module; expected MODULE:APP"),
         ("", "expected MODULE:APP"),
         ("shopfront.py:app", "write shopfront:app"),
-        ("./pkg/shopfront.py:app", "write pkg.shopfront:app"),
+        ("pkg/shopfront.py:app", "write pkg.shopfront:app"),
         ("nowhere:app", "there is no module 'nowhere' in "),
         ("shopfront.deep:app", "shopfront is a module, so it has no 'deep'"),
         ("shopfront:nope", "shopfront has no 'nope' (it has the app app)"),

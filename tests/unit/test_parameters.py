@@ -8,7 +8,7 @@ import enum
 import functools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +18,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, Strict
+from pydantic import AfterValidator, BaseModel, Field, Strict
 
 from scheduler.errors import InvalidArguments, InvalidValue
 from scheduler.parameters import Parameters, parse_text_by_schema
@@ -250,10 +250,10 @@ def test_wrapped_partial_and_callable_handlers() -> None:
     @functools.wraps(place_order)
     def wrapped(*args: Any, **kwargs: Any) -> None: ...
 
-    class Callable:
+    class Handler:
         def __call__(self, ctx: Context, cents: int) -> None: ...
 
-    for handler in (wrapped, functools.partial(place_order, order_id="x"), Callable(), Callable().__call__):
+    for handler in (wrapped, functools.partial(place_order, order_id="x"), Handler(), Handler().__call__):
         with pytest.raises(InvalidArguments, match=r"cents: Input should be a valid integer \(got 'x'\)"):
             Parameters.of(handler).bind(
                 (), {"order_id": "o", "cents": "x"} if "place" in str(handler) else {"cents": "x"}
@@ -368,6 +368,24 @@ def test_parse_text_of_names_that_the_signature_leaves_open() -> None:
 def test_any_schema_gives_a_value_or_invalid_arguments(schema: Any, text: str) -> None:
     with contextlib.suppress(InvalidArguments):
         parse_text_by_schema(schema, text)
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def refuse(value: Any) -> Any:
+    raise Unspeakable
+
+
+def test_the_users_own_validator_may_fail_in_any_way() -> None:
+    with pytest.raises(InvalidArguments, match=r"^shop:f: value: Unspeakable \(got 1\)$"):
+        handler_of(Annotated[int, Field(gt=0), AfterValidator(refuse)]).bind((1,), {})
+
+
+def test_a_type_without_a_schema_is_described_by_an_empty_one() -> None:
+    assert handler_of(Callable[[int], int]).describe()[0]["schema"] == {}
 
 
 def test_load_result() -> None:

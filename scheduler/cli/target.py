@@ -30,7 +30,7 @@ def load_app(target: str) -> App:
     module_name, colon, name = target.partition(":")
     if not colon or not name:
         raise ConfigurationError(f"{target!r}: {_EXAMPLE}")
-    if not _MODULE.fullmatch(module_name):
+    if not _MODULE.fullmatch(module_name) or Path(module_name).is_file():
         raise ConfigurationError(f"{target!r}: {module_name!r} is not the name of a module; {_hint(module_name, name)}")
     found: object = _import(module_name)
     for part in name.split("."):

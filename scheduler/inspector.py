@@ -1,0 +1,234 @@
+"""What an operator looks at: queues, workers, functions and the server, each read as steps of plain commands.
+
+Like `operations.py`: `store.drive` runs them, async or blocking. Nothing here is one moment: a number may be older than
+the one below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from scheduler import transitions
+from scheduler.job import JobState
+from scheduler.keys import GROUP, Keys
+from scheduler.listing import JobFilter, count_jobs
+from scheduler.operations import Steps
+
+SCAN_COUNT: Final = 1_000
+MOST_SCANS: Final = 1_000
+DESCRIBED: Final = 500
+
+_APP_KEY = re.compile(r"\{([A-Za-z0-9_.-]{1,64})\}:(?:queues|functions)")
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """The apps found on a server, sorted; not all of them where the search ended early."""
+
+    names: tuple[str, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One queue.
+
+    Attributes:
+        name: Its name.
+        due: Jobs that wait for their time.
+        ready: Jobs whose time has come and that no worker holds.
+        in_flight: Jobs that a worker holds and has not acked.
+        next_due_ms: When the next of `due` may run, epoch ms; in the past where no promoter runs.
+    """
+
+    name: str
+    due: int
+    ready: int
+    in_flight: int
+    next_due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """One worker, as it announced itself; only name and time are left of one that fell silent."""
+
+    name: str
+    seen_ms: int
+    host: str = ""
+    pid: int | None = None
+    queues: tuple[str, ...] = ()
+    concurrency: int | None = None
+    running: int = 0
+    python: str = ""
+    version: str = ""
+
+    @property
+    def alive(self) -> bool:
+        """Whether its heartbeat has not run out."""
+        return self.pid is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionView:
+    """One function that a live deployment registered; `parameters` as `Parameters.describe` gives them."""
+
+    name: str
+    kind: str
+    internal: bool
+    queue: str
+    parameters: tuple[dict[str, Any], ...]
+    doc: str
+
+    @classmethod
+    def of(cls, name: str, described: Mapping[str, Any]) -> FunctionView:
+        """Read what `Function.describe` wrote."""
+        return cls(
+            name=name,
+            kind=str(described.get("kind", "")),
+            internal=bool(described.get("internal")),
+            queue=str(described.get("queue", "")),
+            parameters=tuple(described.get("parameters", ())),
+            doc=str(described.get("doc", "")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """The server: what it says of itself. Memory in bytes, `memory_limit` 0 where there is none."""
+
+    name: str
+    version: str
+    append_only: bool
+    unsaved_changes: int
+    persistence_ok: bool
+    memory: int
+    memory_limit: int
+    eviction: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """An app at a glance."""
+
+    namespace: str
+    server: ServerView
+    jobs: dict[str, int]
+    workers: int
+    promoter: str | None
+
+
+def find_namespaces() -> Steps[Namespaces]:
+    """Which apps a server holds, by the keys that every app has; looks at about a million keys at most."""
+    names: set[str] = set()
+    cursor: bytes = b"0"
+    for _ in range(MOST_SCANS):
+        # One pattern for both keys; what else it hits, `_APP_KEY` drops.
+        cursor, keys = yield ("SCAN", cursor, "MATCH", "{*}:[qf]u*", "COUNT", SCAN_COUNT)
+        found = (_APP_KEY.fullmatch(key.decode(errors="replace")) for key in keys)
+        names.update(one[1] for one in found if one is not None)
+        if cursor == b"0":
+            break
+    return Namespaces(tuple(sorted(names)), cursor == b"0")
+
+
+def read_queues(keys: Keys) -> Steps[list[QueueView]]:
+    """All queues, by name."""
+    queues = []
+    for name in sorted(one.decode() for one in (yield ("SMEMBERS", keys.queues))):
+        due = yield ("ZCARD", keys.due(name))
+        head = yield ("ZRANGE", keys.due(name), 0, 0, "WITHSCORES")
+        entries = yield ("XLEN", keys.ready(name))
+        held = yield from _pending(keys.ready(name))
+        next_ms = int(float(head[1])) if head else None
+        queues.append(QueueView(name, int(due), max(0, int(entries) - held), held, next_ms))
+    return queues
+
+
+def _pending(stream: str) -> Steps[int]:
+    """Entries that workers hold. XPENDING would refuse a stream whose group no worker has made yet."""
+    if not (yield ("EXISTS", stream)):
+        return 0
+    groups = [_pairs(group) for group in (yield ("XINFO", "GROUPS", stream))]
+    return next((int(group["pending"]) for group in groups if group["name"] == GROUP.encode()), 0)
+
+
+def read_workers(keys: Keys) -> Steps[list[WorkerView]]:
+    """All workers that are alive or fell silent a short while ago, by name."""
+    workers = []
+    listed = yield ("ZRANGE", keys.workers, 0, -1, "WITHSCORES")
+    for name, seen in zip(listed[::2], listed[1::2], strict=True):
+        fields = _pairs((yield ("HGETALL", keys.worker(name.decode()))))
+        workers.append(_worker(name.decode(), int(float(seen)), fields))
+    return sorted(workers, key=lambda worker: worker.name)
+
+
+def _worker(name: str, seen_ms: int, fields: Mapping[str, bytes]) -> WorkerView:
+    text = {field: value.decode(errors="replace") for field, value in fields.items()}
+    if "pid" not in text:
+        return WorkerView(name, seen_ms)
+    return WorkerView(
+        name=name,
+        seen_ms=int(text.get("seen", seen_ms)),
+        host=text.get("host", ""),
+        pid=int(text["pid"]),
+        queues=tuple(text.get("queues", "").split(",")),
+        concurrency=int(text.get("concurrency", 0)),
+        running=int(text.get("running", 0)),
+        python=text.get("python", ""),
+        version=text.get("version", ""),
+    )
+
+
+def read_functions(keys: Keys) -> Steps[list[FunctionView]]:
+    """The functions of live deployments, by name."""
+    names = sorted(name.decode() for name in (yield ("HKEYS", keys.functions)))
+    functions = []
+    for start in range(0, len(names), DESCRIBED):
+        some = names[start : start + DESCRIBED]
+        described = yield transitions.describe(some)
+        functions += [FunctionView.of(name, one) for name, one in zip(some, described, strict=True) if one is not None]
+    return functions
+
+
+def read_app(keys: Keys) -> Steps[AppView]:
+    """The server, the jobs by state, who works and who promotes."""
+    server = yield from read_server()
+    jobs = yield from count_states(keys)
+    workers = yield from read_workers(keys)
+    promoter = yield ("GET", keys.promoter)
+    alive = sum(worker.alive for worker in workers)
+    return AppView(keys.namespace, server, jobs, alive, promoter.decode() if promoter else None)
+
+
+def count_states(keys: Keys) -> Steps[dict[str, int]]:
+    """How many jobs there are in each state."""
+    counts = {}
+    for state in JobState:
+        counts[state.value] = yield from count_jobs(keys, JobFilter(state))
+    return counts
+
+
+def read_server() -> Steps[ServerView]:
+    """What the server says of itself."""
+    facts: dict[str, str] = {}
+    for section in ("server", "persistence", "memory"):
+        reply = yield ("INFO", section)
+        lines = reply.decode(errors="replace").splitlines()
+        facts.update((line.split(":", 1)) for line in lines if ":" in line)
+    return ServerView(
+        name="Valkey" if "valkey_version" in facts else "Redis",
+        version=facts.get("valkey_version") or facts.get("redis_version", ""),
+        append_only=facts.get("aof_enabled") == "1",
+        unsaved_changes=int(facts.get("rdb_changes_since_last_save", 0)),
+        persistence_ok=facts.get("aof_last_write_status", "ok") == facts.get("rdb_last_bgsave_status", "ok") == "ok",
+        memory=int(facts.get("used_memory", 0)),
+        memory_limit=int(facts.get("maxmemory", 0)),
+        eviction=facts.get("maxmemory_policy", ""),
+    )
+
+
+def _pairs(flat: list[Any]) -> dict[str, Any]:
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
