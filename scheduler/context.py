@@ -50,11 +50,10 @@ class Host(Protocol):
 class MutationScheduling(Scheduling):
     """`ctx.scheduler` of a mutation: part of its transaction (C2.7)."""
 
-    def __init__(self, host: Host, transaction: Transaction, job_id: str, now_ms: int, log: Log) -> None:
+    def __init__(self, host: Host, transaction: Transaction, job_id: str, log: Log) -> None:
         self._host = host
         self._transaction = transaction
         self._job_id = job_id
-        self._now_ms = now_ms
         self._log = log
 
     def _find(self, function: AnyFunction | str) -> AnyFunction | str:
@@ -67,7 +66,6 @@ class MutationScheduling(Scheduling):
             known = child.id if child is not None else await self._transaction.version("key", key)
             if known:
                 return JobId(known)
-        call.due(self._now_ms)
         (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
         self._transaction.add_child(request)
         return request.id
@@ -161,7 +159,7 @@ class MutationContext:
         self.attempt = attempt
         self.log = job_log(job_id, name, attempt)
         self.db = Database(transaction, host.producer.ids, _MutationSystem(host, transaction))
-        self.scheduler = MutationScheduling(host, transaction, job_id, now_ms, self.log)
+        self.scheduler = MutationScheduling(host, transaction, job_id, self.log)
 
     async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another mutation inside this transaction (C3.9). If it raises, what it did is undone."""

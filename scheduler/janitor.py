@@ -95,7 +95,7 @@ class Janitor:
         return Swept(redelivered, failed, pruned, 0.0 if more or more_records else wait_s)
 
     async def _cut_off(self) -> None:
-        """Close the blocking reads of workers without a sign of life: a paused one would be handed the next deliveries."""
+        """Close the blocking reads of silent workers: a paused one would be handed the next deliveries."""
         keys = self._store.keys
         silent_since = (self._seen[1] if self._seen else 0) - self._idle_ms
         for name in await self._store.command("ZRANGEBYSCORE", keys.workers, "-inf", silent_since, "LIMIT", 0, BATCH):

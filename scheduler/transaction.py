@@ -198,7 +198,8 @@ class Transaction:
 
     async def _revalidate(self, items: list[tuple[str, str]], latest: str) -> int:
         """Read everything again at one moment; always for a job, which changes without a commit of documents."""
+        expected = [*self._versions.values(), latest]
         snapshot = await self._read(items)
-        if [version for version, _ in snapshot.items] != [*self._versions.values(), latest]:
+        if [version for version, _ in snapshot.items] != expected:
             raise Conflict
         return snapshot.sequence

@@ -80,12 +80,34 @@ class Executor:
         return await self._run(held, function, ctx)
 
     async def call(self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any) -> Any:
-        """Call one handler with bound arguments."""
+        """Call the handler of a job with bound arguments."""
+        return await self._call(self._threads, function, ctx, args, kwargs)
+
+    async def call_nested(
+        self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any
+    ) -> Any:
+        """Call a handler from within another, in a thread of its own: those of the jobs may all wait for theirs."""
+        if function.is_async:
+            return await self._call(self._threads, function, ctx, args, kwargs)
+        thread = ThreadPoolExecutor(1, thread_name_prefix="duestream-nested")
+        try:
+            return await self._call(thread, function, ctx, args, kwargs)
+        finally:
+            thread.shutdown(wait=False)
+
+    async def _call(
+        self,
+        threads: ThreadPoolExecutor,
+        function: AnyFunction,
+        ctx: MutationContext | ActionContext,
+        args: Any,
+        kwargs: Any,
+    ) -> Any:
         if function.is_async:
             return await function.handler(ctx, *args, **kwargs)
         twin = blocking_context(ctx, self._bridge)
         returned, raised = await self._loop.run_in_executor(
-            self._threads, _call_quietly, lambda: function.handler(twin, *args, **kwargs)
+            threads, _call_quietly, lambda: function.handler(twin, *args, **kwargs)
         )
         if raised is not None:
             raise raised

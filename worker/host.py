@@ -54,7 +54,7 @@ class WorkerHost:
         return Transaction(self._reads.submit, self.producer.app.limits)
 
     async def run_handler(self, function: AnyFunction, ctx: Any, args: Any, kwargs: Any) -> Any:
-        return await self._executor.call(function, ctx, args, kwargs)
+        return await self._executor.call_nested(function, ctx, args, kwargs)
 
     async def run_mutation(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
         """Run a mutation at once as its own transaction; up to five times if others change what it reads (C3.9).
@@ -74,7 +74,7 @@ class WorkerHost:
                 attempt=attempt,
             )
             try:
-                result = await self._executor.call(function, ctx, args, kwargs)
+                result = await self._executor.call_nested(function, ctx, args, kwargs)
                 values.pack(result, "result")
                 if await self._commit(function, transaction):
                     return result

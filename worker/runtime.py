@@ -205,6 +205,10 @@ class Worker:
             if self._stopping.is_set():
                 self._committer.retry(held, Retry(held.delivery, held.delivery.attempt - 1, 0))
                 continue
+            if not held.delivery.job_id:
+                _log.error("a foreign entry in queue %s: %s", held.delivery.queue, held.delivery.entry)
+                self._drop(held)  # the janitor removes it when the lease is over
+                continue
             held.function = self._app.functions.get(held.name)
             self._running += 1
             if held.is_action:
@@ -221,7 +225,11 @@ class Worker:
         transition = transitions.begin(
             [held.delivery for held in actions], self._settings.name, self._settings.lease_ms * 3 // 4
         )
-        words = await self._persistence.run(transition)
+        try:
+            words = await self._persistence.run(transition)
+        except Exception:  # noqa: BLE001  a bug of ours must not stop the others
+            _log.exception("not begun: %d actions come back when the lease is over", len(actions))
+            words = [Word.LOST] * len(actions)
         for held, word in zip(actions, words, strict=True):
             if word is Word.LOST:
                 self._running -= 1
@@ -236,12 +244,10 @@ class Worker:
 
     async def _work(self, held: Held) -> None:
         try:
-            follows = await self._run_action(held) if held.begun else await self._run_mutation(held)
-        except BaseException:
-            # Nothing is known to have happened: the lease runs out, and the delivery comes back or the action fails.
-            self._running -= 1
-            self._drop(held)
-            raise
+            follows: Next = await (self._run_action(held) if held.begun else self._run_mutation(held))
+        except Exception:  # noqa: BLE001  a bug of ours must not stop the others
+            _log.exception("job_id=%s function=%s: not run to its end", held.delivery.job_id, held.name)
+            follows = Nothing()  # the lease runs out, and the delivery comes back or the action fails
         self._running -= 1
         self._follow(held, follows)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
+import sys
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,6 +19,9 @@ from scheduler.errors import DuestreamError, InvalidArguments
 
 if TYPE_CHECKING:
     from scheduler.cli.feed import Defaults
+
+LONG: Final = 1_000_000
+"""Bytes of input above which a bar is shown on a terminal."""
 
 
 @click.command()
@@ -96,9 +101,7 @@ def _enqueue_one(
     from scheduler.transitions import Word
 
     signature = Signatures(session, allow_unknown=chosen.allow_unknown).find(str(chosen.function))
-    arguments = (
-        signature.parse_pairs(pairs) if json_args is None else read_arguments(_load_json(json_args), signature)
-    )
+    arguments = signature.parse_pairs(pairs) if json_args is None else read_arguments(_load_json(json_args), signature)
     call = make_call(signature, arguments, chosen)
     ((word, job_id),) = session.store.drive(send(session.producer, [call]))
     found: dict[str, Any] = {"id": job_id, "duplicate": word is Word.KEY}
@@ -143,9 +146,8 @@ def _enqueue_many(session: Session, source: IO[bytes], chosen: Defaults, *, as_j
 def _progress(source: IO[bytes]) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
     """How to say something and how to advance; a bar where stderr is a terminal and the input is long or unknown."""
     size = _size(source)
-    advance: Callable[[int], None]
-    if not click.get_text_stream("stderr").isatty() or (size is not None and size < 1_000_000):
-        yield lambda text: click.echo(text, err=True), lambda _: None
+    if not sys.stderr.isatty() or (size is not None and size < LONG):
+        yield _say, _advance_nothing
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
@@ -153,16 +155,26 @@ def _progress(source: IO[bytes]) -> Iterator[tuple[Callable[[str], None], Callab
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
         task = progress.add_task("", total=size)
-        yield (
-            lambda text: progress.console.print(text, markup=False, soft_wrap=True),
-            lambda count: progress.advance(task, count),
-        )
+
+        def say(text: str) -> None:
+            progress.console.print(text, markup=False, soft_wrap=True)
+
+        def advance(count: int) -> None:
+            progress.advance(task, count)
+
+        yield say, advance
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _advance_nothing(count: int) -> None:
+    """No bar is shown."""
 
 
 def _size(source: IO[bytes]) -> int | None:
     """Bytes of a file; None for a pipe."""
-    import stat
-
     try:
         found = os.fstat(source.fileno())
     except (OSError, ValueError):

@@ -101,7 +101,7 @@ class Signature:
 
     def _find(self, key: str) -> Mapping[str, Any] | None:
         named = [one for one in self.parameters or () if not one["kind"].startswith("var_")]
-        extra: Mapping[str, Any] = next((one for one in self.parameters or () if one["kind"] == "var_keyword"), None)
+        extra = next((one for one in self.parameters or () if one["kind"] == "var_keyword"), None)
         return next((one for one in named if one["name"] == key), extra)
 
     def _positional(self, named: dict[str, Any]) -> tuple[Any, ...]:

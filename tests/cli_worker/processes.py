@@ -108,7 +108,10 @@ class Running:
             raise AssertionError(f"still runs after {limit_s} s, and said:\n{self.said()}") from None
 
     def end(self) -> None:
-        """Whatever it does: it and all that it started and named in its log."""
+        """Whatever it does: gently, so that it takes with it what it started, else it and what it named in its log."""
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
         self.process.kill()
         self.process.wait()
         for pid in re.findall(r"process=\d+ pid=(\d+)", self.said()):
