@@ -108,7 +108,7 @@ class Scheduler(Scheduling):
             calls: What `function.after` and `function.at` return; an async iterable too.
 
         Returns:
-            The ids, in order. If a call is wrong, the batches before its own are scheduled and the error says so.
+            The ids, in order. If a call is wrong, the batches before its own are scheduled.
 
         Raises:
             As `run_after` does.

@@ -359,7 +359,8 @@ def parse_text_by_schema(schema: dict[str, Any], text: str) -> object:
         if _JSON_TYPES.get(type(value)) in names & {"null", "array", "object"}:
             return value
     if "string" in names:
-        return text
+        texts = [choice for choice in choices if "string" in _type_names(choice)]
+        return text.encode() if all(choice.get("format") == "binary" for choice in texts) else text
     raise InvalidArguments(f"Input should be a valid {' or '.join(sorted(names))} (got {_shown(text)})")
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import NoReturn
 
@@ -18,6 +19,9 @@ _log = logging.getLogger("duestream.process")
 
 _THREADS_S = 0.5
 """How long job threads that have just been told to end may take to do so."""
+
+_THREADS = "duestream-"
+"""How the names of threads begin that run code of handlers; `executor.py` names its own so."""
 
 HARD_EXIT = 1
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -36,6 +40,9 @@ def run(body: Callable[[asyncio.Event], Awaitable[None]], *, watch_parent_s: flo
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         loop = runner.get_loop()
+        # Our own, for the loop's would be waited for without end when it closes (`asyncio.to_thread` in a handler).
+        threads = ThreadPoolExecutor(thread_name_prefix=f"{_THREADS}-helper")
+        loop.set_default_executor(threads)
         stop = asyncio.Event()
 
         def ask() -> None:
@@ -46,9 +53,10 @@ def run(body: Callable[[asyncio.Event], Awaitable[None]], *, watch_parent_s: flo
         if watch_parent_s is not None:
             threading.Thread(target=_watch_parent, args=(ask, watch_parent_s), daemon=True).start()
         runner.run(_await(body(stop)))
-    if _threads_remain():
-        _log.warning("exits although handlers still run in threads")
-        leave(0)
+        threads.shutdown(wait=False, cancel_futures=True)
+        if _threads_remain():
+            _log.warning("exits although handlers still run in threads")
+            leave(0)
 
 
 def leave(code: int) -> NoReturn:
@@ -91,7 +99,7 @@ def _watch_parent(ask: Callable[[], None], patience_s: float) -> None:
 
 def _threads_remain() -> bool:
     deadline = time.monotonic() + _THREADS_S
-    while jobs := [one for one in threading.enumerate() if one.name.startswith("duestream-job")]:
+    while jobs := [one for one in threading.enumerate() if one.name.startswith(_THREADS) and not one.daemon]:
         if time.monotonic() > deadline:
             return True
         jobs[0].join(0.01)

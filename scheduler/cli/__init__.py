@@ -17,7 +17,9 @@ from scheduler.cli.worker import worker
 __all__ = ["cli"]
 
 
-@click.group(cls=Cli, name="duestream", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Cli, name="duestream", context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="duestream", prog_name="duestream")
 def cli() -> None:
     """Schedule jobs, look at them, cancel them.

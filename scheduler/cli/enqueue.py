@@ -126,10 +126,10 @@ def _enqueue_many(session: Session, source: IO[bytes], chosen: Defaults, *, as_j
 
     with _progress(source) as (say, advance):
         feed = Feed(session, chosen, lambda number, reason: say(f"line {number}: {reason}"))
-        failure: DuestreamError | None = None
+        failure: DuestreamError | KeyboardInterrupt | None = None
         try:
             feed.run(source, advance)
-        except DuestreamError as error:
+        except (DuestreamError, KeyboardInterrupt) as error:  # what was done is said all the same
             failure = error
     counts = {"scheduled": feed.scheduled, "duplicates": feed.duplicates, "refused": feed.refused}
     if as_json:

@@ -47,7 +47,6 @@ class Feed:
         defaults: For what lines leave out.
         complain: Told the number of a bad line, and why.
         scheduled, duplicates, refused: Lines so far. A duplicate has an idempotency key that is taken.
-        failure: Why it ended early, if it did; what was counted has been scheduled.
     """
 
     session: Session
@@ -192,7 +191,9 @@ def _read_object(line: bytes) -> dict[str, Any]:
         found = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InvalidCall(f"not UTF-8: byte {error.start + 1}") from None
-    except (ValueError, RecursionError) as error:
+    except json.JSONDecodeError as error:
+        raise InvalidCall(f"not JSON: {error.msg} at column {error.colno}") from None
+    except (ValueError, RecursionError) as error:  # an int of 5,000 digits, 10,000 brackets
         raise InvalidCall(f"not JSON: {error}") from None
     if not isinstance(found, dict):
         raise InvalidCall(f"expected an object, got {found!r:.60}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +21,7 @@ _EVICTS_NOTHING = "noeviction"
 @json_option
 @target_options
 def info(target: Target, as_json: bool) -> None:
-    """Print the server, the app's jobs by state, its workers and its promoter."""
+    """Print the server, jobs by state, workers and promoter."""
     from scheduler.inspector import read_app
 
     with target.open() as session:
@@ -38,10 +39,15 @@ def _fields(found: AppView) -> dict[str, str]:
         "server": f"{server.name} {server.version}",
         "persistence": _persistence(server),
         "memory": _memory(server),
-        "jobs": "\n".join(f"{count:>9,}  {state}" for state, count in found.jobs.items()),
+        "jobs": _jobs(found.jobs),
         "workers": f"{found.workers:,}",
         "promoter": found.promoter or "none: nothing that falls due is run (start a worker)",
     }
+
+
+def _jobs(counts: Mapping[str, int]) -> str:
+    width = max(len(f"{count:,}") for count in counts.values())
+    return "\n".join(f"{count:>{width},}  {state}" for state, count in counts.items())
 
 
 def _persistence(server: ServerView) -> str:

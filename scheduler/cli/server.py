@@ -24,9 +24,10 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 )  # fmt: skip
 @json_option
 def server(directory: Path, as_json: bool) -> None:
-    """Run a server of this directory's own until TERM or Ctrl-C, and print its url.
+    """Run a Redis server for this directory.
 
-    Clients started in the same directory find it by themselves. It goes on while other processes use it.
+    It prints its url, and ends with TERM or Ctrl-C, unless other processes still use it. Clients started in the same
+    directory find it by themselves.
     """
     from scheduler.embedded import EmbeddedServer
 

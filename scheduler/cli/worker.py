@@ -20,7 +20,7 @@ def worker() -> None:
 @json_option
 @target_options
 def list_(target: Target, as_json: bool) -> None:
-    """List workers that are alive, and those that fell silent a moment ago."""
+    """List workers: alive ones, and those that fell silent."""
     from scheduler.inspector import read_workers
 
     with target.open() as session:

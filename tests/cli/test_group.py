@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -149,3 +150,15 @@ def test_the_server_runs_until_a_signal(tmp_path: Path, number: signal.Signals) 
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert subprocess.run(look, env=environment, capture_output=True, check=False).returncode == 1
+
+
+def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*SCRIPT, "server", "--dir", "data", "--json"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    text = "".join(iter(process.stdout.readline, "}\n")) + "}"
+    os.kill(json.loads(text)["pid"], signal.SIGKILL)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (1, "error: the server has ended, not by this command\n")

@@ -23,15 +23,22 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[EmbeddedServer]:
-    with EmbeddedServer(tmp_path / "redis", persistent=False) as embedded:
-        yield embedded
+def started() -> list[Running]:
+    """What the test has started."""
+    return []
 
 
 @pytest.fixture
-def start(directory: Path) -> Iterator[Start]:
+def server(tmp_path: Path, started: list[Running]) -> Iterator[EmbeddedServer]:
+    with EmbeddedServer(tmp_path / "redis", persistent=False) as embedded:
+        yield embedded
+        for one in started:  # before the server, which they would miss
+            one.end()
+
+
+@pytest.fixture
+def start(directory: Path, started: list[Running]) -> Iterator[Start]:
     """Start `duestream ...` in the directory."""
-    started: list[Running] = []
 
     def begin(*arguments: str, url: str | None = None) -> Running:
         started.append(Running(directory, *arguments, url=url, number=len(started)))

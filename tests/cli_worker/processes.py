@@ -44,6 +44,11 @@ async def block_the_loop(ctx: ActionContext, seconds: float) -> None:
     time.sleep(seconds)
 
 @app.action
+async def block_a_helper(ctx: ActionContext, seconds: float) -> None:
+    (HERE / "blocked").touch()
+    await asyncio.to_thread(time.sleep, seconds)
+
+@app.action
 def block_a_thread(ctx: BlockingActionContext, seconds: float) -> None:
     (HERE / "blocked").touch()
     time.sleep(seconds)

@@ -62,12 +62,13 @@ def test_the_second_signal_is_hard_whatever_a_handler_does(
     assert worker.code() == 1
 
 
+@pytest.mark.parametrize("handler", ["block_a_thread", "block_a_helper"])
 def test_a_thread_that_does_not_end_cannot_keep_the_process(
-    start: Start, server: EmbeddedServer, scheduler: SyncScheduler, directory: Path
+    start: Start, server: EmbeddedServer, scheduler: SyncScheduler, directory: Path, handler: str
 ) -> None:
     worker = start("worker", TARGET, "--grace", "100ms", url=server.url)
     worker.until_said("started worker=")
-    scheduler.run_after(0, "jobs:block_a_thread", seconds=60)
+    scheduler.run_after(0, f"jobs:{handler}", seconds=60)
     until("the thread is blocked", (directory / "blocked").exists)
     worker.tell()
     assert worker.code() == 0

@@ -1,0 +1,108 @@
+"""What most tests share: a real server, a fresh namespace for each test, a worker in the test's own event loop.
+
+No key outlives its test, and none may be written outside its namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
+
+import pytest
+import redis
+
+from scheduler import App, EmbeddedServer, Scheduler
+from worker.connections import Connections
+from worker.runtime import Worker
+from worker.settings import WorkerSettings
+
+DEADLINE_S = 10.0
+
+
+class StartWorker(Protocol):
+    """Starts a worker in the test's event loop; it is stopped when the test is over."""
+
+    async def __call__(
+        self, app: App | None = None, *, queues: tuple[str, ...] = ("default",), concurrency: int = 50
+    ) -> Worker: ...
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], deadline_s: float = DEADLINE_S) -> None:
+    """Wait until a condition holds; fails when it does not in time."""
+    end = time.monotonic() + deadline_s
+    while True:
+        held = condition()
+        if held if isinstance(held, bool) else await held:
+            return
+        assert time.monotonic() < end, f"not so after {deadline_s:g} s"
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The url of a real server that all tests share."""
+    with EmbeddedServer(tmp_path_factory.mktemp("server"), persistent=False) as server:
+        yield server.url
+
+
+@pytest.fixture
+def namespace(url: str) -> Iterator[str]:
+    """A namespace of this test's own; afterwards no key is left, and none was written elsewhere."""
+    name = f"t-{secrets.token_hex(6)}"
+    yield name
+    with redis.Redis.from_url(url) as client:
+        keys: list[bytes] = list(client.scan_iter(count=1000))
+        client.flushall()
+    prefix = f"{{{name}}}:".encode()
+    assert [key for key in keys if not key.startswith(prefix)] == []
+
+
+@pytest.fixture
+def app(namespace: str, url: str) -> App:
+    """An app with nothing registered."""
+    return App(namespace, url=url)
+
+
+@pytest.fixture
+async def scheduler(app: App, url: str) -> AsyncIterator[Scheduler]:
+    """The app's client."""
+    async with Scheduler(app, url=url) as client:
+        yield client
+
+
+@pytest.fixture
+async def start_worker(app: App, url: str) -> AsyncIterator[StartWorker]:
+    """Starts workers, to be called when all functions are registered."""
+    async with AsyncExitStack() as started:
+
+        async def start(
+            of: App | None = None, *, queues: tuple[str, ...] = ("default",), concurrency: int = 50
+        ) -> Worker:
+            settings = WorkerSettings(queues=queues, concurrency=concurrency, grace_s=2.0)
+            return await started.enter_async_context(running(of or app, url, settings))
+
+        yield start
+
+
+@pytest.fixture
+async def worker(start_worker: StartWorker) -> Worker:
+    """A worker of the app. What is registered after its start runs too, but is not announced to others."""
+    return await start_worker()
+
+
+@asynccontextmanager
+async def running(app: App, url: str, settings: WorkerSettings) -> AsyncIterator[Worker]:
+    """A worker that works until the block is left."""
+    one = Worker(app, Connections(url), settings)
+    task = asyncio.create_task(one.run())
+    with redis.Redis.from_url(url) as client:
+        await until(lambda: task.done() or bool(client.exists(f"{{{app.namespace}}}:worker:{settings.name}")))
+    try:
+        yield one
+    finally:
+        one.stop()
+        await task
