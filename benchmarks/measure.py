@@ -93,9 +93,7 @@ async def drain(url: str, client: redis.Redis, function: AnyFunction, jobs: int)
             took = time.perf_counter() - started
             stats: dict[str, Any] = client.info("commandstats")
     total = sum(int(stat["calls"]) for stat in stats.values())
-    wire = sum(
-        int(stat["calls"]) for name, stat in stats.items() if name in ("cmdstat_evalsha", "cmdstat_xreadgroup")
-    )
+    wire = sum(int(stat["calls"]) for name, stat in stats.items() if name in ("cmdstat_evalsha", "cmdstat_xreadgroup"))
     return jobs / took, total / jobs, wire / jobs
 
 
@@ -157,7 +155,7 @@ async def measure(jobs: int, idle_s: float) -> Table:
 def main(jobs: int, idle_s: float) -> None:
     """Measure duestream on this machine."""
     try:
-        import uvloop  # noqa: PLC0415  only where it exists
+        import uvloop
     except ImportError:
         table = asyncio.run(measure(jobs, idle_s))
     else:

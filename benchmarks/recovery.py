@@ -1,6 +1,6 @@
 """How long after a worker's SIGKILL its mutation runs again and its action is failed, with the default lease.
 
-    python -m benchmarks.recovery [--rounds 3]
+python -m benchmarks.recovery [--rounds 3]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ async def held_action(ctx: ActionContext, folder: str) -> None:
 
 def start(url: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "worker", "worker", "benchmarks.recovery:app", "--url", url, "--quiet"]
-    return subprocess.Popen(command)  # noqa: S603  ourselves
+    return subprocess.Popen(command)
 
 
 def wait_for(folder: Path, pattern: str) -> None:

@@ -10,16 +10,14 @@ import contextlib
 import secrets
 import time
 
-from redis import exceptions
-
 from scheduler import transitions
+from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.store import AsyncStore, BlockingStore, async_client
+from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, ServerError, async_client
 from scheduler.transitions import Word
 
 _BLOCK_S = 5.0
 _BACKOFF_S = 0.5
-_MAIL_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ResponseError, OSError)
 
 
 class Mailbox:
@@ -62,8 +60,7 @@ class Mailbox:
             for future in futures:
                 future.cancel()
         if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.wait([self._reader])
+            await end(self._reader)
         if self._owned:
             await self._listener.close()
 
@@ -74,7 +71,7 @@ class Mailbox:
             while self._waiting:
                 try:
                     mail = await self._listener.execute("BLPOP", key, _BLOCK_S)
-                except _MAIL_LOST:
+                except (*CONNECTION_LOST, ServerError):
                     await asyncio.sleep(_BACKOFF_S)
                     continue
                 for future in self._waiting.get(mail[1].decode(), ()) if mail else ():

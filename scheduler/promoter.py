@@ -6,12 +6,11 @@ import asyncio
 import logging
 import time
 
-from redis import exceptions
-
 from scheduler import transitions
 from scheduler.backoff import Outage
+from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.store import AsyncStore
+from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError
 from scheduler.transitions import Lead
 
 LEASE_MS = 4_000
@@ -21,7 +20,6 @@ BATCH = 100
 """Jobs a call: about 1 ms of the server, so nobody waits long behind it."""
 
 _log = logging.getLogger("duestream.promoter")
-_LISTEN_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.ResponseError, OSError)
 
 
 class Promoter:
@@ -70,8 +68,7 @@ class Promoter:
         finally:
             self.leads = False
             if self._listening is not None:
-                self._listening.cancel()
-                await asyncio.wait([self._listening])
+                await end(self._listening)
 
     async def _sleep(self, lead: Lead) -> None:
         """Until the next job is due, an earlier one is scheduled, or the lease wants renewal."""
@@ -101,6 +98,6 @@ class Promoter:
         started = time.monotonic()
         try:
             return await self._listener.execute("BLPOP", key, block_s) is not None
-        except _LISTEN_LOST:
+        except (*CONNECTION_LOST, ServerError):
             await asyncio.sleep(max(0.0, min(1.0, block_s) - (time.monotonic() - started)))
             return False

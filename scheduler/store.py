@@ -27,7 +27,11 @@ TIMEOUT_S = 5.0
 _CONNECTIONS = 32
 _CONNECT_TIMEOUT_S = 5.0
 _RETRIES = 3
-_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+"""What `execute` raises when no answer came."""
+
+ServerError = exceptions.ResponseError
+"""What `execute` raises when the server refused a command."""
 
 
 class _Commands(Protocol):
@@ -63,7 +67,7 @@ class AsyncStore:
                 reply = await self.execute("EVAL", script.plain, 1, self.keys.prefix, *argv)
             else:
                 reply = await self._evalsha(script.sha, script.source, argv)
-        except (*_LOST, exceptions.ResponseError) as error:
+        except (*CONNECTION_LOST, ServerError) as error:
             _raise(error)
         return transition.read(reply)
 
@@ -85,7 +89,7 @@ class AsyncStore:
         """
         try:
             return await self.execute(*command)
-        except (*_LOST, exceptions.ResponseError) as error:
+        except (*CONNECTION_LOST, ServerError) as error:
             _raise(error)
 
     async def drive(self, steps: Steps[T]) -> T:
@@ -125,7 +129,7 @@ class BlockingStore:
                 reply = self.execute("EVAL", script.plain, 1, self.keys.prefix, *argv)
             else:
                 reply = self._evalsha(script.sha, script.source, argv)
-        except (*_LOST, exceptions.ResponseError) as error:
+        except (*CONNECTION_LOST, ServerError) as error:
             _raise(error)
         return transition.read(reply)
 
@@ -143,7 +147,7 @@ class BlockingStore:
         """Run one plain command; raises as `AsyncStore.command` does."""
         try:
             return self.execute(*command)
-        except (*_LOST, exceptions.ResponseError) as error:
+        except (*CONNECTION_LOST, ServerError) as error:
             _raise(error)
 
     def drive(self, steps: Steps[T]) -> T:
@@ -222,7 +226,7 @@ def _raise(error: Exception) -> NoReturn:
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command not allowed" in text:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
-    if isinstance(error, _LOST) or _passes(text):
+    if isinstance(error, CONNECTION_LOST) or _passes(text):
         raise Unavailable(f"Redis did not answer: {text or type(error).__name__}") from error
     raise error
 

@@ -6,12 +6,10 @@ import asyncio
 import logging
 from typing import Any
 
-from redis import exceptions
-
 from scheduler.errors import InvalidValue, Unavailable
 from scheduler.keys import GROUP
 from scheduler.spec import Spec
-from scheduler.store import AsyncStore
+from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError
 from scheduler.transitions import Delivery
 from worker.delivery import Held
 
@@ -51,10 +49,10 @@ class Claimer:
                 "XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *wait,
                 "STREAMS", *self._queues, *(">" for _ in self._queues),
             )  # fmt: skip
-        except exceptions.ResponseError as error:
+        except ServerError as error:
             await self._mend(error)
             return []
-        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+        except CONNECTION_LOST as error:
             raise Unavailable(f"Redis did not answer: {error}") from error
         if not reply:
             if block and self._reader.fake:
@@ -83,7 +81,7 @@ class Claimer:
             for one, spec in zip(held, await self._store.command("MGET", *keys), strict=True):
                 _with_spec(one, spec or b"")
 
-    async def _mend(self, error: exceptions.ResponseError) -> None:
+    async def _mend(self, error: ServerError) -> None:
         """A group or stream that was deleted under the reader is made again; what passes is waited for."""
         text = str(error)
         if "NOGROUP" in text or "UNBLOCKED" in text or "no longer exists" in text:
@@ -91,7 +89,7 @@ class Claimer:
                 try:
                     await self._store.execute("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
                     _log.warning("made the consumer group of %s again", stream.decode())
-                except exceptions.ResponseError as again:
+                except ServerError as again:
                     if "BUSYGROUP" not in str(again):
                         raise Unavailable(f"Redis did not answer: {again}") from again
         else:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from redis.exceptions import ResponseError
-
 from scheduler import transitions
 from scheduler.batcher import Batcher
+from scheduler.store import ServerError
 from scheduler.transitions import Commit, Finish, Retry, Transition, Word
 from worker.delivery import Held
 from worker.outcome import failed_commit
@@ -79,7 +78,7 @@ class Committer:
         """One call for all; where the server refuses it for what one of them says, one call each."""
         try:
             return await self._persistence.run(describe(items))
-        except ResponseError as error:
+        except ServerError as error:
             if len(items) > 1:
                 return [word for item in items for word in await self._send(describe, [item])]
             (item,) = items

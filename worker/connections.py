@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 
-import redis
 import redis.asyncio
 
 from scheduler.keys import Keys
 from scheduler.promoter import LEASE_MS
-from scheduler.store import AsyncStore, BlockingStore, async_client, blocking_client, reader_client
+from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, async_client, blocking_client, reader_client
 from worker.claimer import BLOCK_S
 
 
@@ -37,7 +36,7 @@ class Connections:
 
     async def open_reader(self) -> None:
         """Connect the blocking reader, so that its id is known from the start; later if Redis is away."""
-        with contextlib.suppress(redis.ConnectionError, redis.TimeoutError, OSError):
+        with contextlib.suppress(*CONNECTION_LOST):
             await self.reader.ping()
 
     async def release_reader(self, store: AsyncStore) -> None:

@@ -13,6 +13,7 @@ from scheduler import transitions
 from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.clock import RedisClock
+from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.ids import JobIds
 from scheduler.janitor import Janitor
@@ -113,9 +114,7 @@ class Worker:
             await self._until_stopped(claiming)
             await self._finish_all()
         finally:
-            for task in (claiming, *background):
-                task.cancel()
-            await asyncio.wait([claiming, *background])
+            await end(claiming, *background)
             await self._leave()
             _log.info("stopped worker=%s", settings.name)
 

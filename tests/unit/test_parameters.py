@@ -290,7 +290,7 @@ TEXTS: list[tuple[Any, str, Any, Any]] = [
     (str | None, "null", "null", None),
     (int | str, "5", 5, None),
     (int | str, "x", "x", None),
-    (bytes, "x", b"x", "x"),
+    (bytes, "x", b"x", b"x"),
     (UUID, str(ID), ID, str(ID)),
     (Decimal, "1.50", Decimal("1.50"), "1.50"),
     (datetime, "2026-01-31T12:00:00Z", NOON, "2026-01-31T12:00:00Z"),

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from scheduler import ActionContext, App, MutationContext
-from scheduler.embedded import EmbeddedServer
 
 app = App(os.environ.get("FAULTY_NAMESPACE", "faulty"))
 
@@ -74,11 +73,10 @@ async def block_loop(ctx: MutationContext, folder: str, seconds: float) -> int:
 
 
 async def main(url: str, *options: str) -> None:
-    from tests.worker.processes import run_worker  # noqa: PLC0415  only the child process needs it
+    from tests.worker.processes import run_worker
 
     await run_worker(app, url, options)
 
 
 if __name__ == "__main__":
-    assert EmbeddedServer
     asyncio.run(main(*sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Redis restarted, paused, its connections cut, its scripts and groups gone: no worker exits, nothing is lost or doubled."""
+"""Redis restarted, paused, cut off, its scripts and groups gone: no worker exits, nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def check_all_done(scheduler: SyncScheduler, count: int = JOBS) -> None:
     wait_until(idle, 40, "the end of all work")
     assert scheduler.count(state="success", function="faulty:deposit") == count
     assert scheduler.count(state="success", function="faulty:note") == count
-    total = sum(
-        scheduler.result(scheduler.run_after(0, "faulty:read_balance", f"a{n}"), timeout=10) for n in range(7)
-    )
+    total = sum(scheduler.result(scheduler.run_after(0, "faulty:read_balance", f"a{n}"), timeout=10) for n in range(7))
     assert total == count
 
 
@@ -129,7 +127,5 @@ def check_notes_at_most_once(scheduler: SyncScheduler, folder: Path) -> None:
     lost = scheduler.count(state=JobState.FAILED, function="faulty:note")
     starts = len((folder / "note").read_text().split())
     assert scheduler.count(state="success", function="faulty:note") == 1_000 - lost <= starts <= 1_000
-    total = sum(
-        scheduler.result(scheduler.run_after(0, "faulty:read_balance", f"a{n}"), timeout=10) for n in range(7)
-    )
+    total = sum(scheduler.result(scheduler.run_after(0, "faulty:read_balance", f"a{n}"), timeout=10) for n in range(7))
     assert total == 1_000

@@ -1,0 +1,1 @@
+"""The scripts by table: state, call, reply and state."""
