@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from scheduler.job import FINAL, CancelOutcome, Job, JobState
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.settings import check_name, check_queue
+
+_STREAM_PLACE = re.compile(r"(?:[0-9]{1,20}-[0-9]{1,20})?")
+_SET_PLACE = re.compile(r"(?:(-?[0-9.e+]{1,30})~([0-9]{1,9})~([0-9A-Za-z]{1,64}))?")
 
 SCAN = 200
 MOST_SCANNED = 2_000
@@ -105,7 +109,7 @@ def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | Non
     jobs: list[Job] = []
     scanned = 0
     while at < len(sources) and scanned < MOST_SCANNED and len(jobs) < limit:
-        ids, places = yield from _scan(sources[at], place)
+        ids, places, more = yield from _scan(sources[at], place)
         found = yield transitions.show(ids) if ids else transitions.show([])
         scanned += SCAN
         for job, next_place in zip(found, places, strict=True):
@@ -115,7 +119,7 @@ def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | Non
                 if len(jobs) == limit:
                     break
         else:
-            if len(ids) < SCAN:
+            if not more:
                 at, place = at + 1, ""
     return JobPage(jobs, f"{at}/{place}" if at < len(sources) else None)
 
@@ -169,28 +173,52 @@ def _sources(keys: Keys, wanted: JobFilter) -> Steps[list[_Source]]:
     return sources + [_Source(keys.done(state), newest_first=True) for state in FINAL if state in states]
 
 
-def _scan(source: _Source, place: str) -> Steps[tuple[list[str], list[str]]]:
-    """The next ids of a source, and for each the place behind it."""
+def _scan(source: _Source, place: str) -> Steps[tuple[list[str], list[str], bool]]:
+    """The next ids of a source, for each the place behind it, and whether there may be more."""
+    form = _STREAM_PLACE if source.stream else _SET_PLACE
+    parts = form.fullmatch(place)
+    if parts is None:
+        raise InvalidOption(f"cursor: not one that this list returned: {place[:60]!r}")
     if source.stream:
         reply = yield ("XRANGE", source.key, f"({place}" if place else "-", "+", "COUNT", SCAN)
         fields = [dict(zip(entry[1][::2], entry[1][1::2], strict=True)) for entry in reply]
-        return [f.get(b"job", b"").decode() for f in fields], [entry[0].decode() for entry in reply]
-    # Behind a score and so many members of the same score: removed or added jobs elsewhere do not shift the place.
-    score, skip = place.split("~") if place else ("-inf", "0")
-    order = ("+inf" if score == "-inf" else score, "-inf", "BYSCORE", "REV") if source.newest_first else (
-        score, "+inf", "BYSCORE",
-    )  # fmt: skip
-    reply = yield ("ZRANGE", source.key, *order, "LIMIT", skip, SCAN, "WITHSCORES")
-    ids = [member.decode() for member in reply[::2]]
-    return ids, _places([member.decode() for member in reply[1::2]], score, int(skip))
+        ids = [f.get(b"job", b"").decode() for f in fields]
+        return ids, [entry[0].decode() for entry in reply], len(reply) == SCAN
+    # A place is the last job seen, its score, and how many of that score came before it or are it. Jobs come and go
+    # between two pages: where that job is not found again, its equals are walked from the first.
+    score, seen, last = (parts[1], int(parts[2]), parts[3]) if place else ("", 0, "")
+    offset = max(0, seen - 1)
+    rows = yield from _rows(source, score, offset)
+    if offset > 0 and rows[:1] != [(last, score)]:
+        offset, rows = 0, (yield from _rows(source, score, 0))
+    while True:
+        places = _places(rows, score, offset)
+        new = [at for at, row in enumerate(rows) if row[1] != score or _is_behind(row[0], last, source.newest_first)]
+        if new or len(rows) < SCAN:
+            return [rows[at][0] for at in new], [places[at] for at in new], len(rows) == SCAN
+        offset += SCAN
+        rows = yield from _rows(source, score, offset)
 
 
-def _places(scores: Sequence[str], last: str, seen: int) -> list[str]:
+def _is_behind(job_id: str, last: str, newest_first: bool) -> bool:
+    return job_id < last if newest_first else job_id > last
+
+
+def _rows(source: _Source, score: str, offset: int) -> Steps[list[tuple[str, str]]]:
+    """(id, score) from the `offset`-th of a score on ('': from the first of all)."""
+    order = (score or "+inf", "-inf", "BYSCORE", "REV") if source.newest_first else (score or "-inf", "+inf", "BYSCORE")
+    reply = yield ("ZRANGE", source.key, *order, "LIMIT", offset, SCAN, "WITHSCORES")
+    # RESP2 is flat and has scores as text, RESP3 has pairs and numbers.
+    pairs = reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
+    return [(job_id.decode(), f"{float(found):.17g}") for job_id, found in pairs]
+
+
+def _places(rows: Sequence[tuple[str, str]], last: str, seen: int) -> list[str]:
     places = []
-    for score in scores:
+    for job_id, score in rows:
         seen = seen + 1 if score == last else 1
         last = score
-        places.append(f"{score}~{seen}")
+        places.append(f"{score}~{seen}~{job_id}")
     return places
 
 
@@ -198,6 +226,6 @@ def _read_cursor(cursor: str | None, sources: int) -> tuple[int, str]:
     if cursor is None:
         return 0, ""
     at, slash, place = str(cursor).partition("/")
-    if not slash or not at.isdecimal() or int(at) > sources or not set(place) <= set("0123456789-~.e+"):
+    if not slash or not at.isdecimal() or int(at) > sources:
         raise InvalidOption(f"cursor: not one that a page returned: {str(cursor)[:60]!r}")
     return int(at), place

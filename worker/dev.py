@@ -17,6 +17,7 @@ from worker.child import Child, describe_end
 
 DIRECTORY = ".duestream"
 _DEBOUNCE_MS = 200
+_LOOK_S = 0.5
 _SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 
 
@@ -71,7 +72,11 @@ class Dev:
     def run(self) -> int:
         self._launch()
         while True:
-            event = self._events.get()
+            try:
+                # A signal that comes just before the call blocks is only handled when it returns.
+                event = self._events.get(timeout=_LOOK_S)
+            except queue.Empty:
+                continue
             if isinstance(event, Child):
                 code = self._ended(event)
                 if code is not None:

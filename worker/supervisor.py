@@ -17,6 +17,7 @@ _log = logging.getLogger("duestream.supervisor")
 
 _FIRST_BACKOFF_S = 0.2
 _MOST_BACKOFF_S = 30.0
+_LOOK_S = 0.5
 _HEALTHY_S = 30.0
 """A child that lived this long begins again with the shortest backoff."""
 
@@ -88,9 +89,11 @@ class Supervisor:
 
     def step(self) -> None:
         """Wait for one event or the next restart, and act on it."""
-        due = [place.restart_at for place in self._places if place.restart_at is not None]
+        now = time.monotonic()
+        # A signal that comes just before the wait blocks is only handled when it returns.
+        due = [now + _LOOK_S] + [place.restart_at for place in self._places if place.restart_at is not None]
         try:
-            event = self._events.get(timeout=max(0.0, min(due) - time.monotonic()) if due else None)
+            event = self._events.get(timeout=max(0.0, min(due) - now))
         except queue.Empty:
             for place in self._places:
                 if place.restart_at is not None and place.restart_at <= time.monotonic():

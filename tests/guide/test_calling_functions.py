@@ -6,7 +6,16 @@ import threading
 
 import pytest
 
-from scheduler import (ActionContext, App, BlockingActionContext, BlockingMutationContext, InvalidArguments, JobFailed, MutationContext, Scheduler)
+from scheduler import (
+    ActionContext,
+    App,
+    BlockingActionContext,
+    BlockingMutationContext,
+    InvalidArguments,
+    JobFailed,
+    MutationContext,
+    Scheduler,
+)
 from tests.conftest import StartWorker
 
 
@@ -95,9 +104,7 @@ async def test_an_action_runs_mutations_each_as_its_own_transaction(
     assert seen == ["marks:kept", [True, False]]
 
 
-async def test_an_action_calls_an_action_directly(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
-) -> None:
+async def test_an_action_calls_an_action_directly(app: App, scheduler: Scheduler, start_worker: StartWorker) -> None:
     # C3.9
     @app.internal_action
     async def inner(ctx: ActionContext, number: int) -> object:

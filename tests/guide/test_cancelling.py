@@ -123,9 +123,7 @@ async def test_an_action_in_progress_is_canceled_and_its_code_runs_on(
     assert job.result is None
 
 
-async def test_a_job_that_has_ended_stays_as_it_is(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
-) -> None:
+async def test_a_job_that_has_ended_stays_as_it_is(app: App, scheduler: Scheduler, start_worker: StartWorker) -> None:
     # C4: success, failed, canceled
     @app.mutation
     async def divide(ctx: MutationContext, by: int) -> float:
@@ -155,9 +153,7 @@ async def test_an_unknown_id_changes_nothing_and_a_malformed_one_is_an_error(app
             await scheduler.cancel(malformed)
 
 
-async def test_a_mutation_cancels_with_its_commit(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
-) -> None:
+async def test_a_mutation_cancels_with_its_commit(app: App, scheduler: Scheduler, start_worker: StartWorker) -> None:
     # C4.1
     @app.mutation
     async def tick(ctx: MutationContext) -> None: ...

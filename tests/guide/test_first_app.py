@@ -19,9 +19,7 @@ async def test_a_mutation_is_scheduled_and_its_result_awaited(
     assert await scheduler.result(job_id, timeout=5) == "2 spoons"
 
 
-async def test_an_action_is_scheduled_the_same_way(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
-) -> None:
+async def test_an_action_is_scheduled_the_same_way(app: App, scheduler: Scheduler, start_worker: StartWorker) -> None:
     # C1.1, C3.5
     sent = []
 

@@ -112,9 +112,7 @@ async def test_a_result_that_cannot_be_stored_fails_the_job_and_undoes_the_mutat
 
 
 @pytest.mark.parametrize("kind", ["mutation", "action"])
-async def test_a_time_limit_fails_the_job(
-    app: App, scheduler: Scheduler, start_worker: StartWorker, kind: str
-) -> None:
+async def test_a_time_limit_fails_the_job(app: App, scheduler: Scheduler, start_worker: StartWorker, kind: str) -> None:
     # C3.2
     async def sleeper(ctx: MutationContext | ActionContext) -> None:
         await asyncio.Event().wait()

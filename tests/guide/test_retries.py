@@ -54,9 +54,7 @@ async def test_exceptions_declared_on_the_function_are_transient(
     assert starts == [1, 2]
 
 
-async def test_a_lost_connection_is_always_transient(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
-) -> None:
+async def test_a_lost_connection_is_always_transient(app: App, scheduler: Scheduler, start_worker: StartWorker) -> None:
     # C3.3
     starts = []
 

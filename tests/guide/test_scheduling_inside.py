@@ -182,9 +182,7 @@ async def test_a_call_refused_inside_a_mutation_can_be_caught(
     assert await scheduler.count() == 1
 
 
-async def test_a_mutation_that_schedules_too_much_fails(
-    namespace: str, url: str, start_worker: StartWorker
-) -> None:
+async def test_a_mutation_that_schedules_too_much_fails(namespace: str, url: str, start_worker: StartWorker) -> None:
     # C2.9
     app = App(namespace, limits=Limits(jobs=5, args_bytes=2000, jobs_bytes=3000))
 

@@ -1,5 +1,5 @@
-"""A stop in the first milliseconds. The client library swallows a cancel that comes while it connects: a worker in burst
-mode, started beside another on an empty queue, then never ended (once in a few starts)."""
+"""A stop in the first milliseconds: the client library swallows a cancel that comes while it connects. So a worker in
+burst mode, started beside another on an empty queue, never ended (once in a few starts)."""
 
 from __future__ import annotations
 
