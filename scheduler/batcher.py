@@ -54,6 +54,8 @@ class Batcher(Generic[T, R]):
                 batch = self._take()
                 try:
                     replies = await self._send([item for item, _ in batch])
+                    if len(replies) != len(batch):
+                        raise RuntimeError(f"{len(batch)} items were sent, {len(replies)} were answered")  # noqa: TRY301
                 except Exception as error:  # noqa: BLE001  whoever handed the item over decides what it means
                     for _, future in batch:
                         if not future.done():

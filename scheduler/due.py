@@ -39,7 +39,8 @@ def after(delay: Delay) -> Due:
         InvalidDelay: Naming `delay` and what is wrong with it.
     """
     if isinstance(delay, timedelta):
-        ms: int | float = -((-delay) // timedelta(milliseconds=1))
+        whole, rest = divmod(delay, timedelta(milliseconds=1))
+        ms: int | float = whole + 1 if rest and whole >= 0 else whole
     elif isinstance(delay, bool) or not isinstance(delay, int | float):
         raise InvalidDelay(f"delay: expected milliseconds or a timedelta, got {_what(delay)}")
     else:

@@ -14,7 +14,7 @@ from scheduler.operations import Steps
 from scheduler.settings import check_name, check_queue
 
 _STREAM_PLACE = re.compile(r"(?:[0-9]{1,20}-[0-9]{1,20})?")
-_SET_PLACE = re.compile(r"(?:(-?[0-9.e+]{1,30})~([0-9]{1,9})~([0-9A-Za-z]{1,64}))?")
+_SET_PLACE = re.compile(r"(?:(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)~([0-9]{1,9})~(.*))?", re.DOTALL)
 
 SCAN = 200
 MOST_SCANNED = 2_000

@@ -102,6 +102,7 @@ class Transaction:
 
     def delete(self, document_id: str) -> None:
         """Buffer the removal of a document."""
+        self._check_open()
         if document_id in self._writes and not self._existed(document_id):
             del self._writes[document_id]
         else:
@@ -131,6 +132,7 @@ class Transaction:
 
     def cancel_child(self, job_id: str) -> None:
         """A job scheduled and canceled in one mutation is stored as canceled (C4)."""
+        self._check_open()
         self._children[job_id] = self._children[job_id]._replace(born="canceled")
 
     def cancel(self, job_id: str) -> None:

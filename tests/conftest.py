@@ -27,7 +27,7 @@ class StartWorker(Protocol):
     """Starts a worker in the test's event loop; it is stopped when the test is over."""
 
     async def __call__(
-        self, app: App | None = None, *, queues: tuple[str, ...] = ("default",), concurrency: int = 50
+        self, of: App | None = None, /, *, queues: tuple[str, ...] = ("default",), concurrency: int = 50
     ) -> Worker: ...
 
 
@@ -80,7 +80,7 @@ async def start_worker(app: App, url: str) -> AsyncIterator[StartWorker]:
     async with AsyncExitStack() as started:
 
         async def start(
-            of: App | None = None, *, queues: tuple[str, ...] = ("default",), concurrency: int = 50
+            of: App | None = None, /, *, queues: tuple[str, ...] = ("default",), concurrency: int = 50
         ) -> Worker:
             settings = WorkerSettings(queues=queues, concurrency=concurrency, grace_s=2.0)
             return await started.enter_async_context(running(of or app, url, settings))

@@ -18,7 +18,7 @@ for i, id in ipairs(redis.call('ZRANGEBYSCORE', running, '-inf', int(now), 'LIMI
   local status = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'waiters')
   local _, name, key = read_spec(redis.call('GETRANGE', NS .. 'job:' .. id, 0, SPEC_HEADER_BYTES))
   lost[i] = { id = id, state = status[1], waiters = status[2], name = name or '', key = key or '' }
-  check_complete(lost[i].name)
+  check_complete(lost[i].name, lost[i].waiters)
 end
 
 local failed = 0

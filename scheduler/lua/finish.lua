@@ -19,8 +19,8 @@ redis.call('ZCARD', NS .. 'running')
 for i = 1, count do
   local at = 3 + (i - 1) * ARGS
   local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'waiters')
-  check_complete(ARGV[at + 1])
   waiters[i] = status[3]
+  check_complete(ARGV[at + 1], waiters[i])
   if status[2] ~= ARGV[at + 3] then
     replies[i] = 'LOST'
   elseif status[1] == 'inProgress' then

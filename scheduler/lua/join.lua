@@ -39,8 +39,9 @@ while ARGV[at] do
   redis.call('SADD', NS .. 'queues', queue)
   -- From 0: what was ready before the first worker came is theirs too. BUSYGROUP means that the group is there.
   local made = redis.pcall('XGROUP', 'CREATE', NS .. 'ready:' .. queue, GROUP, '0', 'MKSTREAM')
-  if made.err and not made.err:find('BUSYGROUP') then
-    return redis.error_reply(made.err)
+  -- tostring: fakeredis hands out a Python string here.
+  if made.err and not tostring(made.err):find('BUSYGROUP') then
+    return redis.error_reply(tostring(made.err))
   end
   at = at + 1
 end

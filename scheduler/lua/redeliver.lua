@@ -59,7 +59,7 @@ for _, queue in ipairs(redis.call('SMEMBERS', NS .. 'queues')) do
         one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
         local _, name, key = read_spec(one.head)
         one.name, one.key = name or '', key or ''
-        check_complete(one.name)
+        check_complete(one.name, one.waiters)
       end
       lost[#lost + 1] = one
     end

@@ -15,7 +15,7 @@ elseif redis.call('EXISTS', NS .. 'job:' .. id) == 0 then
   return 'UNKNOWN'
 end
 local waiters = status[2] or ''
-if not waiters:find(mailbox, 1, true) then
+if not (' ' .. waiters .. ' '):find(' ' .. mailbox .. ' ', 1, true) then
   redis.call('HSET', NS .. 'status:' .. id, 'waiters', waiters == '' and mailbox or waiters .. ' ' .. mailbox)
 end
 return 'WATCHING'

@@ -32,7 +32,7 @@ async def state_of(scheduler: Scheduler, job_id: str) -> JobState:
 async def test_a_pending_job_is_canceled_and_never_runs(
     app: App, scheduler: Scheduler, start_worker: StartWorker
 ) -> None:
-    # C4: pending
+    # C4, a pending job
     ran = []
 
     @app.mutation
@@ -146,7 +146,7 @@ async def _ended(scheduler: Scheduler, job_id: JobId) -> bool:
 
 
 async def test_an_unknown_id_changes_nothing_and_a_malformed_one_is_an_error(app: App, scheduler: Scheduler) -> None:
-    # C4: unknown, malformed
+    # C4, unknown and malformed ids
     assert await scheduler.cancel(NOBODY) is CancelOutcome.UNKNOWN
     for malformed in ("", "x", NOBODY.lower(), f"{NOBODY}\r\n", "{x}"):
         with pytest.raises(InvalidJobId, match="job_id"):
@@ -178,7 +178,7 @@ async def test_a_mutation_cancels_with_its_commit(app: App, scheduler: Scheduler
 async def test_a_mutation_cancels_an_action_in_progress(
     app: App, scheduler: Scheduler, start_worker: StartWorker
 ) -> None:
-    # C4: action in progress
+    # C4, an action in progress
     inside, gate = asyncio.Event(), asyncio.Event()
 
     @app.action
@@ -226,7 +226,7 @@ async def test_a_job_scheduled_and_canceled_in_one_mutation_is_stored_as_cancele
 async def test_a_mutation_that_cancels_itself_goes_on_with_a_warning(
     app: App, scheduler: Scheduler, start_worker: StartWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # C4: itself, mutation
+    # C4, itself: a mutation
     @app.mutation
     async def selfish(ctx: MutationContext) -> CancelOutcome:
         return await ctx.scheduler.cancel(ctx.job_id)

@@ -120,7 +120,7 @@ async def test_a_wrong_delay_is_refused_and_named(app: App, scheduler: Scheduler
     async def tick(ctx: MutationContext) -> None: ...
 
     for delay in (-1, float("nan"), float("inf"), timedelta(days=5 * 366, milliseconds=1)):
-        with pytest.raises(InvalidDelay, match="^delay: "):
+        with pytest.raises(InvalidDelay, match=r"^delay: "):
             await scheduler.run_after(delay, tick)
     assert await scheduler.count() == 0
 
@@ -131,7 +131,7 @@ async def test_a_wrong_timestamp_is_refused_and_named(app: App, scheduler: Sched
     async def tick(ctx: MutationContext) -> None: ...
 
     for timestamp in (datetime(2030, 1, 1), float("nan"), 0, 9e15):  # noqa: DTZ001  naive, that is the point
-        with pytest.raises(InvalidTimestamp, match="^timestamp: "):
+        with pytest.raises(InvalidTimestamp, match=r"^timestamp: "):
             await scheduler.run_at(timestamp, tick)
     assert await scheduler.count() == 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scheduler import (
@@ -127,9 +129,12 @@ async def test_bad_arguments_are_refused_at_the_call_where_the_function_is_at_ha
 
     async def plain(ctx: MutationContext) -> None: ...
 
-    for args, kwargs in [((), {}), ((5,), {}), (("a", 1, 2), {}), (("a",), {"amount": "1"}), (("a",), {"x": 1})]:
+    wrong: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
+        ((), {}), ((5,), {}), (("a", 1, 2), {}), (("a",), {"amount": "1"}), (("a",), {"x": 1}),
+    ]  # fmt: skip
+    for args, kwargs in wrong:
         with pytest.raises(InvalidArguments, match="place: "):
-            await scheduler.run_after(0, place, *args, **kwargs)  # type: ignore[arg-type, call-overload]
+            await scheduler.run_after(0, place, *args, **kwargs)
         with pytest.raises(InvalidArguments, match="place: "):
             await scheduler.run_after(0, place.name, *args, **kwargs)
     with pytest.raises(InvalidCall, match="decorate it"):

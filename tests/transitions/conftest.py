@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -125,7 +125,9 @@ class World:
 
     def entries(self, queue: str = "q") -> list[tuple[str, dict[str, bytes]]]:
         """All entries of a ready stream."""
-        return [(entry.decode(), _fields(flat)) for entry, flat in self.command("XRANGE", self.keys.ready(queue), "-", "+")]
+        return [
+            (entry.decode(), _fields(flat)) for entry, flat in self.command("XRANGE", self.keys.ready(queue), "-", "+")
+        ]
 
     def ready(self, queue: str = "q") -> list[str]:
         """The ids of the jobs in a ready stream, in order."""
@@ -136,11 +138,11 @@ class World:
         return {flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)}
 
     def make_group(self, queue: str = "q") -> None:
-        self.command("SADD", self.keys.queues, queue)
         stream = self.keys.ready(queue)
-        if self.command("EXISTS", stream) and any(group[1] == GROUP.encode() for group in self.command("XINFO", "GROUPS", stream)):
-            return
-        self.command("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
+        groups = self.command("XINFO", "GROUPS", stream) if self.command("EXISTS", stream) else []
+        if not groups:
+            self.command("SADD", self.keys.queues, queue)
+            self.command("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
 
     @staticmethod
     def _delivery(queue: str, entry: bytes, flat: Sequence[bytes]) -> Delivery:
@@ -167,7 +169,9 @@ class World:
         return Finish(delivery, name, key, state, RESULT if state == "success" else ERROR)
 
     @staticmethod
-    def commit_of(delivery: Delivery, state: str = "success", *, name: str = NAME, key: str = "", **effects: Any) -> Commit:
+    def commit_of(
+        delivery: Delivery, state: str = "success", *, name: str = NAME, key: str = "", **effects: Any
+    ) -> Commit:
         return Commit(delivery, name, key, 7, state, RESULT if state == "success" else ERROR, **effects)
 
     def commit(self, delivery: Delivery, state: str = "success", **effects: Any) -> Word:
@@ -179,10 +183,8 @@ class World:
 
     def in_state(self, state: str, **options: Any) -> Delivery:
         """A job in a state of C5.1, with the delivery that was its last."""
-        if state in ("inProgress", "canceled action"):
-            delivery = self.begin(**options)
-        else:
-            delivery = self.deliver(**options)
+        make = self.begin if state in ("inProgress", "canceled action") else self.deliver
+        delivery = make(**options)
         if state in ("canceled", "canceled action"):
             self.cancel(delivery.job_id)
         elif state in ("success", "failed"):
@@ -255,9 +257,6 @@ def client(server_url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-MakeWorld = Callable[[redis.Redis], World]
-
-
 def make_world(client: redis.Redis) -> World:
     return World(BlockingStore(Keys(f"t{secrets.token_hex(6)}"), client))
 
@@ -288,6 +287,3 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         world = make_world(fakeredis.FakeRedis(protocol=2))
     yield world
     close_world(world)
-
-
-Settings = Mapping[str, int]

@@ -9,13 +9,16 @@ local kept = {}
 local function keep_ms(name)
   if not kept[name] then
     local found = redis.call('HMGET', NS .. 'settings', 'keep_ms:' .. name, 'keep_ms')
-    kept[name] = tonumber(found[1] or found[2] or DEFAULT_KEEP_MS)
+    kept[name] = tonumber(found[1] or '') or tonumber(found[2] or '') or DEFAULT_KEEP_MS
   end
   return kept[name]
 end
 
 -- The types of all that complete() writes besides the job's own keys; called before the first write.
-local function check_complete(name)
+local function check_complete(name, waiters)
+  for mailbox in (waiters or ''):gmatch('[^ ]+') do
+    redis.call('LLEN', NS .. 'mail:' .. mailbox)
+  end
   if kept[name] then
     return
   end

@@ -13,7 +13,7 @@ local function look_at_job(id)
     return 'UNKNOWN', job
   end
   look_at_queue(job.queue)
-  check_complete(job.name)
+  check_complete(job.name, job.waiters)
   redis.call('ZCARD', NS .. 'running')
   if status[1] == 'inProgress' then
     return 'RUNNING', job

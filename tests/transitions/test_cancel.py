@@ -1,0 +1,131 @@
+"""cancel: the table of C4."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import transitions
+from scheduler.job import CancelOutcome
+from scheduler.transitions import Retry, Word
+from tests.transitions.conftest import NAME, NOW, World
+
+
+def test_empty(world: World) -> None:
+    assert world.changes_nothing(transitions.cancel([], NOW)) == []
+
+
+def assert_canceled(world: World, job_id: str) -> None:
+    job = world.job(job_id)
+    assert job is not None
+    assert (job.state, job.completed_time, job.result, job.error) == ("canceled", NOW + 5, None, None)
+    assert world.stats() == {"canceled": 1}
+    assert (world.due(), world.ready(), world.exists("running")) == ({}, [], 0)
+    assert not {"token", "entry"} & world.status(job_id).keys()
+
+
+def test_pending_in_the_due_set(world: World) -> None:
+    job_id = world.schedule(delay=100)
+    world.now += 5
+    assert world.cancel(job_id) == [CancelOutcome.CANCELED]
+    assert_canceled(world, job_id)
+    assert world.run(transitions.promote("p", 1000, 10, NOW + 100)).moved == 0
+
+
+def test_pending_and_ready(world: World) -> None:
+    job_id = world.schedule()
+    world.now += 5
+    assert world.cancel(job_id) == [CancelOutcome.CANCELED]
+    assert_canceled(world, job_id)
+    assert world.claim() == []
+
+
+def test_pending_between_two_attempts(world: World) -> None:
+    delivery = world.deliver()
+    world.run(transitions.retry([Retry(delivery, 1, 100)], NOW))
+    world.now += 5
+    assert world.cancel(delivery.job_id) == [CancelOutcome.CANCELED]
+    assert_canceled(world, delivery.job_id)
+
+
+def test_a_mutation_being_executed_canceled_first(world: World) -> None:
+    delivery = world.deliver()
+    world.now += 5
+    assert world.cancel(delivery.job_id) == [CancelOutcome.CANCELED]
+    assert_canceled(world, delivery.job_id)
+    commit = world.commit_of(delivery, writes=[("add", "t:1", b"x")], children=[world.request()])
+    assert world.changes_nothing(transitions.commit([commit], "w1", NOW)) == [Word.LOST]
+
+
+def test_an_action_that_was_claimed_and_has_not_begun(world: World) -> None:
+    delivery = world.deliver(kind="action")
+    assert world.cancel(delivery.job_id) == [CancelOutcome.CANCELED]
+    assert world.changes_nothing(transitions.begin([delivery], "w1", 1000, NOW)) == [Word.LOST]
+
+
+def test_an_action_in_progress(world: World) -> None:
+    delivery = world.begin()
+    world.now += 5
+    assert world.cancel(delivery.job_id) == [CancelOutcome.RUNNING]
+    assert_canceled(world, delivery.job_id)
+    assert world.finish(delivery) is Word.LOST
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "canceled", "canceled action"])
+@pytest.mark.parametrize("keep", [0, 1000])
+def test_final_states(world: World, state: str, keep: int) -> None:
+    world.settings(keep_ms=keep)
+    delivery = world.in_state(state)
+    assert world.changes_nothing(transitions.cancel([delivery.job_id], NOW)) == [CancelOutcome.FINISHED]
+
+
+def test_unknown(world: World) -> None:
+    unknown = world.ids.new()
+    assert world.changes_nothing(transitions.cancel([unknown, unknown], NOW)) == [CancelOutcome.UNKNOWN] * 2
+
+
+def test_removed(world: World) -> None:
+    delivery = world.in_state("success")
+    world.run(transitions.prune(10, NOW + 8 * 24 * 3600 * 1000))
+    assert world.changes_nothing(transitions.cancel([delivery.job_id], NOW)) == [CancelOutcome.UNKNOWN]
+
+
+def test_twice(world: World) -> None:
+    call = transitions.cancel([world.schedule(), world.begin().job_id], NOW)
+    assert world.run(call) == [CancelOutcome.CANCELED, CancelOutcome.RUNNING]
+    assert world.changes_nothing(call) == [CancelOutcome.FINISHED] * 2
+
+
+def test_the_same_id_twice_in_one_call(world: World) -> None:
+    job_id = world.schedule()
+    assert world.cancel(job_id, job_id) == [CancelOutcome.CANCELED, CancelOutcome.FINISHED]
+    assert world.stats() == {"canceled": 1}
+
+
+def test_children_of_before_are_not_touched(world: World) -> None:
+    parent = world.begin()
+    child = world.schedule(parent=parent.job_id, delay=5)
+    world.cancel(parent.job_id)
+    assert world.state(child) == "pending"
+
+
+def test_mail_and_key(world: World) -> None:
+    # C5.3, C5.4
+    world.settings(keep_ms=0)
+    job_id = world.schedule(key="k", delay=5)
+    world.run(transitions.watch(job_id, "m"))
+    world.cancel(job_id)
+    world.cancel(job_id)
+    assert world.mail("m") == [job_id]
+    assert world.exists("key:k", f"job:{job_id}") == 0
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["running", "due:q", "ready:q", "done:canceled", "expiry", f"stats:{NAME}", "settings", "status", "job", "mail:m"],
+)
+def test_wrong_type(world: World, key: str) -> None:
+    # C6.3
+    first, second = world.schedule(queue="r", name="other"), world.schedule()
+    world.run(transitions.watch(second, "m"))
+    world.break_key(f"{key}:{second}" if key in ("status", "job") else key)
+    world.refuses(transitions.cancel([first, second], NOW))

@@ -1,0 +1,369 @@
+"""commit: state, call, reply and state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scheduler import transitions
+from scheduler.transitions import Commit, Delivery, Snapshot, Word
+from tests.transitions.conftest import NAME, NOW, RESULT, WORKER, World
+
+AT_ONCE = Delivery("", "", "", "direct-token", 1)
+"""A mutation that an action runs at once is no job of its own."""
+
+
+def of(*commits: Commit) -> transitions.Transition[list[Word]]:
+    return transitions.commit(commits, WORKER, NOW)
+
+
+def version(world: World, kind: str, key: str) -> str:
+    return world.run(transitions.read([(kind, key)])).items[0][0]
+
+
+def test_empty(world: World) -> None:
+    assert world.changes_nothing(of()) == []
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_normal(world: World, state: str) -> None:
+    # C3.1, C5.2
+    delivery = world.deliver()
+    world.now += 50
+    assert world.commit(delivery, state) is Word.OK
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert (job.state, job.started_time, job.completed_time) == (state, NOW + 43, NOW + 50)
+    assert (job.worker, job.attempts) == (WORKER, 1)
+    assert (job.result, job.error and job.error.message) == (
+        ("done", None) if state == "success" else (None, "it broke")
+    )
+    assert (world.ready(), world.stats()) == ([], {state: 1})
+    assert world.command("XPENDING", world.keys.ready("q"), "workers")[0] == 0
+    assert int(world.command("ZSCORE", world.keys.done(state), delivery.job_id)) == NOW + 50
+
+
+def effects(world: World) -> dict[str, Any]:
+    return {
+        "writes": [("add", "t:1", b"one")],
+        "children": [world.request(delay=5), world.request(), world.request(born="canceled")],
+        "cancels": [world.schedule(delay=99)],
+    }
+
+
+def test_all_effects_together(world: World) -> None:
+    # C3.1, C4
+    delivery, all_of_it = world.deliver(), effects(world)
+    assert world.commit(delivery, **all_of_it) is Word.OK
+    later, soon, born = all_of_it["children"]
+    assert world.run(transitions.read([("doc", "t:1")])) == Snapshot(1, [(f"1-{delivery.token}", b"one")])
+    assert [world.state(child.id) for child in (later, soon, born)] == ["pending", "pending", "canceled"]
+    assert (world.due(), world.ready()) == ({later.id: NOW + 5}, [soon.id])
+    assert world.state(all_of_it["cancels"][0]) == "canceled"
+    assert world.stats() == {"success": 1, "canceled": 2}
+
+
+def test_twice(world: World) -> None:
+    # C3.1: the answer was lost, the same call comes again.
+    call = of(world.commit_of(world.deliver(), **effects(world)), world.commit_of(world.deliver(), "failed"))
+    assert world.run(call) == [Word.OK, Word.OK]
+    assert world.changes_nothing(call) == [Word.ALREADY, Word.ALREADY]
+
+
+def test_twice_with_a_tombstone(world: World) -> None:
+    # C5.3
+    world.settings(keep_ms=0)
+    call = of(world.commit_of(world.deliver(key="k"), key="k"))
+    assert world.run(call) == [Word.OK]
+    assert world.exists("key:k", "done:success", "expiry") == 0
+    assert world.changes_nothing(call) == [Word.ALREADY]
+
+
+@pytest.mark.parametrize("change", [{"token": "x"}, {"job_id": "missing"}], ids=["token", "missing"])
+def test_not_the_owner(world: World, change: dict[str, str]) -> None:
+    # C3.1: a worker that comes back late can change nothing.
+    delivery = world.deliver()._replace(**change)  # type: ignore[arg-type]
+    assert world.changes_nothing(of(world.commit_of(delivery, **effects(world)))) == [Word.LOST]
+
+
+@pytest.mark.parametrize("state", ["canceled", "canceled action"])
+def test_canceled_first(world: World, state: str) -> None:
+    # C4
+    delivery = world.in_state(state)
+    assert world.changes_nothing(of(world.commit_of(delivery, **effects(world)))) == [Word.LOST]
+
+
+def test_given_back_meanwhile(world: World) -> None:
+    # C3.1
+    delivery = world.deliver()
+    world.run(transitions.retry([transitions.Retry(delivery, 1, 0)], NOW))
+    assert world.changes_nothing(of(world.commit_of(delivery, **effects(world)))) == [Word.LOST]
+
+
+def a_document(world: World) -> str:
+    world.commit(world.deliver(), writes=[("add", "t:1", b"one")])
+    return "t:1"
+
+
+def no_document(world: World) -> str:
+    return "t:absent"
+
+
+def a_pending_job(world: World) -> str:
+    return world.schedule(delay=99)
+
+
+def an_ended_job(world: World) -> str:
+    return world.in_state("success").job_id
+
+
+def no_job(world: World) -> str:
+    return "missing"
+
+
+def a_held_key(world: World) -> str:
+    world.schedule(delay=99, key="k")
+    return "k"
+
+
+def a_free_key(world: World) -> str:
+    return "free"
+
+
+READS = [
+    pytest.param("doc", a_document, id="document"),
+    pytest.param("doc", no_document, id="absent document"),
+    pytest.param("job", a_pending_job, id="pending job"),
+    pytest.param("job", an_ended_job, id="ended job"),
+    pytest.param("job", no_job, id="absent job"),
+    pytest.param("key", a_held_key, id="held key"),
+    pytest.param("key", a_free_key, id="free key"),
+]
+
+
+@pytest.mark.parametrize(("kind", "make"), READS)
+def test_what_was_read_still_holds(world: World, kind: str, make: Callable[[World], str]) -> None:
+    # C6.2
+    key = make(world)
+    assert world.commit(world.deliver(), reads=[(kind, key, version(world, kind, key))]) is Word.OK
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+@pytest.mark.parametrize(("kind", "make"), READS)
+def test_conflict(world: World, kind: str, make: Callable[[World], str], state: str) -> None:
+    # C6.2, C3.2: also a failure is committed only if what was read still holds.
+    commit = world.commit_of(world.deliver(), state, reads=[(kind, make(world), "other")], **effects(world))
+    assert world.changes_nothing(of(commit)) == [Word.CONFLICT]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "change"),
+    [
+        pytest.param("doc", "t:1", {"writes": [("put", "t:1", b"two")]}, id="document written"),
+        pytest.param("doc", "t:1", {"writes": [("del", "t:1", b"")]}, id="document deleted"),
+        pytest.param("doc", "t:2", {"writes": [("add", "t:2", b"two")]}, id="document added"),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False], ids=["one batch", "two calls"])
+def test_an_earlier_commit_changed_a_document(
+    world: World, kind: str, key: str, change: dict[str, Any], together: bool
+) -> None:
+    # C6.2
+    a_document(world)
+    seen = version(world, kind, key)
+    first = world.commit_of(world.deliver(), **change)
+    second = world.commit_of(world.deliver(), reads=[(kind, key, seen)], writes=[("put", "t:3", b"lost")])
+    if together:
+        assert world.run(of(first, second)) == [Word.OK, Word.CONFLICT]
+    else:
+        assert world.run(of(first)) + world.run(of(second)) == [Word.OK, Word.CONFLICT]
+    assert version(world, "doc", "t:3") == ""
+    assert world.state(second.delivery.job_id) == "pending"
+
+
+def test_of_two_that_read_and_write_the_same_one_wins(world: World) -> None:
+    # C6.2
+    a_document(world)
+    seen = version(world, "doc", "t:1")
+    commits = [
+        world.commit_of(world.deliver(), reads=[("doc", "t:1", seen)], writes=[("put", "t:1", data)])
+        for data in (b"a", b"b")
+    ]
+    assert world.run(of(*commits)) == [Word.OK, Word.CONFLICT]
+    assert world.run(transitions.read([("doc", "t:1")])).items[0][1] == b"a"
+
+
+def test_a_conflict_changes_nothing_for_the_next(world: World) -> None:
+    # C6.2: only what is accepted counts as changed.
+    refused = world.commit_of(world.deliver(), reads=[("doc", "t:9", "other")], writes=[("add", "t:1", b"x")])
+    good = world.commit_of(world.deliver(), reads=[("doc", "t:1", "")], writes=[("add", "t:1", b"y")])
+    assert world.run(of(refused, good)) == [Word.CONFLICT, Word.OK]
+    assert world.run(transitions.read([("doc", "t:1")])).items[0][1] == b"y"
+
+
+def test_two_take_the_same_key(world: World) -> None:
+    # C2.10
+    commits = [
+        world.commit_of(world.deliver(), reads=[("key", "k", "")], children=[world.request(key="k", delay=5)])
+        for _ in range(2)
+    ]
+    assert world.run(of(*commits)) == [Word.OK, Word.CONFLICT]
+    assert list(world.due()) == [commits[0].children[0].id]
+
+
+def test_cancel_of_a_later_job_of_the_batch(world: World) -> None:
+    # C4: one of the two wins.
+    first, second = world.deliver(), world.deliver()
+    canceling = world.commit_of(first, reads=[("job", second.job_id, "pending")], cancels=[second.job_id])
+    assert world.run(of(canceling, world.commit_of(second, **effects(world)))) == [Word.OK, Word.LOST]
+    assert (world.state(first.job_id), world.state(second.job_id)) == ("success", "canceled")
+    assert version(world, "doc", "t:1") == ""
+
+
+def test_cancel_of_an_earlier_job_of_the_batch(world: World) -> None:
+    # C4: committed first, the cancel read something that has changed.
+    first, second = world.deliver(), world.deliver()
+    canceling = world.commit_of(second, reads=[("job", first.job_id, "pending")], cancels=[first.job_id])
+    assert world.run(of(world.commit_of(first), canceling)) == [Word.OK, Word.CONFLICT]
+    assert world.state(first.job_id) == "success"
+
+
+@pytest.mark.parametrize("who", ["an earlier job of the batch", "itself", "a job canceled twice"])
+def test_a_blind_cancel_never_ends_a_job_twice(world: World, who: str) -> None:
+    # C5.1: final states never change, even if the caller did not say that it read the job.
+    first, second, third = world.deliver(), world.deliver(), world.schedule(delay=9)
+    target = {"an earlier job of the batch": first.job_id, "itself": second.job_id}.get(who, third)
+    cancels = [target, target] if target == third else [target]
+    earlier = world.commit_of(first, cancels=[third] if target == third else [])
+    assert world.run(of(earlier, world.commit_of(second, cancels=cancels))) == [Word.OK, Word.OK]
+    assert [world.state(delivery.job_id) for delivery in (first, second)] == ["success", "success"]
+    assert world.stats() == {"success": 2} | ({"canceled": 1} if target == third else {})
+
+
+@pytest.mark.parametrize(
+    ("state", "after"),
+    [
+        ("success", "success"),
+        ("failed", "failed"),
+        ("canceled", "canceled"),
+        ("inProgress", "canceled"),
+        ("pending", "canceled"),
+    ],
+)
+def test_cancels(world: World, state: str, after: str) -> None:
+    # C4, C4.1
+    target = world.in_state(state)
+    assert world.commit(world.deliver(), cancels=[target.job_id, "missing"]) is Word.OK
+    assert world.state(target.job_id) == after
+    assert (world.exists("running"), world.ready(), version(world, "job", "missing")) == (0, [], "")
+
+
+def test_documents(world: World) -> None:
+    # C6.1: a table is in creation order; deleted is absent.
+    def table() -> list[bytes]:
+        return list(world.command("ZRANGE", world.key("table:t"), 0, -1))
+
+    world.commit(world.deliver(), writes=[("add", "t:b", b"1")])
+    world.commit(world.deliver(), writes=[("add", "t:a", b"2")])
+    assert table() == [b"t:b", b"t:a"]
+    world.commit(world.deliver(), writes=[("put", "t:b", b"3")])
+    assert (table(), version(world, "doc", "t:b")[:2]) == ([b"t:b", b"t:a"], "3-")
+    world.commit(world.deliver(), writes=[("del", "t:b", b""), ("del", "t:never", b"")])
+    assert (table(), version(world, "doc", "t:b"), world.exists("doc:t:b")) == ([b"t:a"], "", 0)
+    world.commit(world.deliver(), reads=[("doc", "t:b", "")], writes=[("add", "t:b", b"4")])
+    assert table() == [b"t:a", b"t:b"]
+    world.commit(world.deliver(), writes=[("del", "t:a", b""), ("del", "t:b", b"")])
+    assert world.exists("table:t") == 0
+
+
+@pytest.mark.parametrize(("writes", "sequence"), [([], 0), ([("add", "t:1", b"")], 1), ([("del", "t:1", b"")], 1)])
+def test_sequence(world: World, writes: list[tuple[str, str, bytes]], sequence: int) -> None:
+    # C6.2
+    world.commit(world.deliver(), writes=writes)
+    assert world.run(transitions.read([])).sequence == sequence
+
+
+def test_waiters_get_their_mail_once(world: World) -> None:
+    # C5.4
+    delivery = world.deliver()
+    world.run(transitions.watch(delivery.job_id, "m"))
+    call = of(world.commit_of(delivery))
+    world.run(call)
+    world.run(call)
+    assert world.mail("m") == [delivery.job_id]
+
+
+def test_more_than_a_hundred_children(world: World) -> None:
+    # C2.7
+    children = [world.request() for _ in range(101)]
+    world.commit(world.deliver(), children=children)
+    assert (world.ready(), list(world.due())) == ([child.id for child in children[:100]], [children[100].id])
+    assert world.wakes() == 1
+
+
+def test_run_at_once_by_an_action(world: World) -> None:
+    # C3.9: no record, and the marker makes it safe to repeat.
+    parent = world.begin()
+    child = world.request(parent=parent.job_id, delay=5)
+    call = of(Commit(AT_ONCE, NAME, "", 0, "success", RESULT, writes=[("add", "t:1", b"x")], children=[child]))
+    assert world.run(call) == [Word.OK]
+    assert (world.state(child.id), world.stats()) == ("pending", {})
+    assert 0 < int(world.command("PTTL", world.key("applied:direct-token"))) <= 600_000
+    assert world.exists("status:", "job:") == 0
+    assert world.changes_nothing(call) == [Word.ALREADY]
+
+
+def test_two_run_at_once_in_one_batch(world: World) -> None:
+    # C3.9
+    one, two = (Commit(AT_ONCE._replace(token=token), NAME, "", 0, "success", RESULT) for token in "ab")
+    assert world.run(of(one, two)) == [Word.OK, Word.OK]
+
+
+def test_run_at_once_by_a_canceled_action(world: World) -> None:
+    # C4.2: it may still write, and what it schedules is born canceled.
+    parent = world.in_state("canceled action")
+    child = world.request(parent=parent.job_id)
+    assert world.run(of(Commit(AT_ONCE, NAME, "", 0, "success", RESULT, children=[child]))) == [Word.OK]
+    assert (world.state(child.id), world.ready(), world.due()) == ("canceled", [], {})
+
+
+def test_run_at_once_conflicts(world: World) -> None:
+    # C6.2
+    commit = Commit(AT_ONCE, NAME, "", 0, "success", RESULT, reads=[("doc", "t:1", "1-x")])
+    assert world.changes_nothing(of(commit)) == [Word.CONFLICT]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "wake", "sequence", "doc:t:1", "table:t", "queues", "due:q", "due:r", "ready:r", "done:success",
+        "done:canceled", "expiry", "running", "settings", f"stats:{NAME}", "stats:victim", "stats:born", "status",
+        "status of the victim", "job of the victim", "mail:m",
+    ],
+)  # fmt: skip
+def test_wrong_type(world: World, key: str) -> None:
+    # C6.3: everything is checked before the first write.
+    first, second, victim = world.deliver(queue="p"), world.deliver(), world.schedule(name="victim", delay=99)
+    world.run(transitions.watch(second.job_id, "m"))
+    commit = world.commit_of(
+        second,
+        writes=[("add", "t:1", b"x")],
+        children=[world.request(queue="r", delay=5), world.request(name="born", born="canceled")],
+        cancels=[victim],
+    )
+    names = {
+        "status": f"status:{second.job_id}",
+        "status of the victim": f"status:{victim}",
+        "job of the victim": f"job:{victim}",
+    }
+    world.break_key(names.get(key, key))
+    world.refuses(of(world.commit_of(first), commit))
+
+
+def test_a_read_of_the_wrong_type(world: World) -> None:
+    # C6.3
+    commit = world.commit_of(world.deliver(), reads=[("doc", "t:1", "")])
+    world.break_key("doc:t:1")
+    world.refuses(of(world.commit_of(world.deliver()), commit))

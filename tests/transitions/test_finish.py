@@ -1,0 +1,119 @@
+"""finish: state, call, reply and state."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import transitions
+from scheduler.transitions import Word
+from tests.transitions.conftest import NAME, NOW, World
+
+
+def test_empty(world: World) -> None:
+    assert world.changes_nothing(transitions.finish([], NOW)) == []
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_normal(world: World, state: str) -> None:
+    # C3.5, C5.2
+    delivery = world.begin()
+    world.now += 50
+    assert world.finish(delivery, state) is Word.OK
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert (job.state, job.started_time, job.completed_time) == (state, NOW, NOW + 50)
+    assert (job.result, job.error and job.error.type) == (("done", None) if state == "success" else (None, "Boom"))
+    assert world.exists("running") == 0
+    assert int(world.command("ZSCORE", world.keys.done(state), delivery.job_id)) == NOW + 50
+    assert world.stats() == {state: 1}
+
+
+def test_twice(world: World) -> None:
+    call = transitions.finish([world.end(world.begin()), world.end(world.begin(), "failed")], NOW)
+    assert world.run(call) == [Word.OK, Word.OK]
+    assert world.changes_nothing(call) == [Word.ALREADY, Word.ALREADY]
+
+
+def test_the_first_end_counts(world: World) -> None:
+    # C5.1
+    delivery = world.begin()
+    world.finish(delivery)
+    assert world.changes_nothing(transitions.finish([world.end(delivery, "failed")], NOW)) == [Word.ALREADY]
+
+
+def test_canceled_meanwhile(world: World) -> None:
+    # C4: its result is dropped.
+    delivery = world.begin()
+    world.cancel(delivery.job_id)
+    assert world.changes_nothing(transitions.finish([world.end(delivery)], NOW)) == [Word.LOST]
+
+
+def test_given_up_meanwhile(world: World) -> None:
+    # C3.5
+    delivery = world.begin(lease_ms=10)
+    world.run(transitions.expire(10, b"", NOW + 10))
+    assert world.changes_nothing(transitions.finish([world.end(delivery)], NOW)) == [Word.LOST]
+
+
+@pytest.mark.parametrize("change", [{"token": "x"}, {"job_id": "missing"}], ids=["token", "missing"])
+def test_not_the_owner(world: World, change: dict[str, str]) -> None:
+    delivery = world.begin()._replace(**change)  # type: ignore[arg-type]
+    assert world.changes_nothing(transitions.finish([world.end(delivery)], NOW)) == [Word.LOST]
+
+
+def test_waiters_get_their_mail_once(world: World) -> None:
+    # C5.4
+    delivery = world.begin()
+    for mailbox in ("a", "b"):
+        world.run(transitions.watch(delivery.job_id, mailbox))
+    call = transitions.finish([world.end(delivery)], NOW)
+    world.run(call)
+    world.run(call)
+    assert world.mail("a") == world.mail("b") == [delivery.job_id]
+    assert "waiters" not in world.status(delivery.job_id)
+    assert 0 < int(world.command("PTTL", world.keys.mail("a"))) <= 60_000
+
+
+def test_only_a_tombstone(world: World) -> None:
+    # C5.3
+    world.settings(keep_ms=0)
+    delivery = world.begin(key="k")
+    assert world.finish(delivery, key="k") is Word.OK
+    assert world.exists(f"job:{delivery.job_id}", "key:k", "done:success", "expiry") == 0
+    assert 0 < int(world.command("PTTL", world.keys.status(delivery.job_id))) <= 600_000
+    assert "result" not in world.status(delivery.job_id)
+    assert world.changes_nothing(transitions.finish([world.end(delivery, key="k")], NOW)) == [Word.ALREADY]
+
+
+@pytest.mark.parametrize(
+    ("settings", "keep"),
+    [
+        pytest.param({}, 7 * 24 * 3600 * 1000, id="a week"),
+        pytest.param({"keep_ms": 5}, 5, id="of the app"),
+        pytest.param({"keep_ms": 5, f"keep_ms:{NAME}": 6}, 6, id="of the function"),
+        pytest.param({"keep_ms": 0, f"keep_ms:{NAME}": 6}, 6, id="of the function, the app keeps none"),
+    ],
+)
+def test_retention(world: World, settings: dict[str, int], keep: int) -> None:
+    # C5.3
+    world.settings(**settings)
+    delivery = world.begin()
+    world.finish(delivery)
+    assert int(world.command("ZSCORE", world.key("expiry"), delivery.job_id)) == NOW + keep
+
+
+@pytest.mark.parametrize(
+    "key", ["running", "done:success", "done:failed", "expiry", f"stats:{NAME}", "settings", "status", "mail:m"]
+)
+def test_wrong_type(world: World, key: str) -> None:
+    # C6.3
+    first, second = world.begin(name="other"), world.begin()
+    world.run(transitions.watch(second.job_id, "m"))
+    world.break_key(f"status:{second.job_id}" if key == "status" else key)
+    world.refuses(transitions.finish([world.end(first, name="other"), world.end(second)], NOW))
+
+
+def test_settings_that_are_no_number(world: World) -> None:
+    # C5.3, C6.3: damaged settings must not stop a write half-way.
+    world.command("HSET", world.key("settings"), "keep_ms", "soon")
+    assert world.finish(world.begin()) is Word.OK

@@ -1,0 +1,110 @@
+"""prune: state, call, reply and state."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import transitions
+from tests.transitions.conftest import NOW, World
+
+KEEP = 1000
+
+
+def ended(world: World, count: int, state: str = "success") -> list[str]:
+    """Jobs that ended one ms after the other."""
+    ids = []
+    for _ in range(count):
+        world.now += 1
+        ids.append(world.in_state(state, key=world.ids.new()).job_id)
+    return ids
+
+
+def test_empty(world: World) -> None:
+    assert world.changes_nothing(transitions.prune(10, NOW)) == (0, False)
+
+
+@pytest.mark.parametrize(("at", "removed"), [(KEEP - 1, 0), (KEEP, 1), (KEEP + 1, 1)], ids=["before", "exact", "after"])
+@pytest.mark.parametrize("state", ["success", "failed", "canceled", "canceled action"])
+def test_age(world: World, state: str, at: int, removed: int) -> None:
+    # C5.3: with nothing of the job left.
+    world.settings(keep_ms=KEEP)
+    delivery = world.in_state(state, key="k")
+    assert world.run(transitions.prune(10, NOW + at)) == (removed, False)
+    assert (world.job(delivery.job_id) is None) == bool(removed)
+    left = [key for key in world.all_keys() if delivery.job_id.encode() in key or key.endswith(b":key:k")]
+    assert len(left) == (0 if removed else 3)
+    assert world.exists("expiry", "done:success", "done:failed", "done:canceled") == (0 if removed else 2)
+
+
+def test_twice(world: World) -> None:
+    world.settings(keep_ms=KEEP)
+    ended(world, 2)
+    call = transitions.prune(10, world.now + KEEP)
+    assert world.run(call) == (2, False)
+    assert world.changes_nothing(call) == (0, False)
+
+
+def test_limit(world: World) -> None:
+    # C5.3: in bounded steps.
+    world.settings(keep_ms=KEEP)
+    ids = ended(world, 3)
+    call = transitions.prune(2, world.now + KEEP)
+    assert world.run(call) == (2, True)
+    assert [world.job(job_id) is None for job_id in ids] == [True, True, False]
+    assert world.run(call) == (1, False)
+
+
+@pytest.mark.parametrize("most", [0, 1, 4, 5, 6])
+def test_count(world: World, most: int) -> None:
+    # C5.3: the newest are kept, whatever their state.
+    world.settings(keep_count=most)
+    ids = ended(world, 1, "failed") + ended(world, 2) + ended(world, 1, "canceled") + ended(world, 1)
+    removed = max(0, 5 - most)
+    assert world.run(transitions.prune(10, NOW)) == (removed, False)
+    assert [world.job(job_id) is None for job_id in ids] == [i < removed for i in range(5)]
+    assert len([key for key in world.all_keys() if b":key:" in key]) == 5 - removed
+
+
+def test_count_in_bounded_steps(world: World) -> None:
+    # C5.3
+    world.settings(keep_count=1)
+    ended(world, 6)
+    replies = [world.run(transitions.prune(2, NOW)) for _ in range(3)]
+    assert replies == [(2, True), (2, True), (1, False)]
+
+
+def test_age_and_count_together(world: World) -> None:
+    # C5.3: what goes by age does not count for the most.
+    world.settings(keep_ms=KEEP)
+    old = ended(world, 2)
+    world.settings(keep_ms=KEEP * 9, keep_count=2)
+    new = ended(world, 3, "failed")
+    assert world.run(transitions.prune(10, NOW + KEEP + 2)) == (3, False)
+    assert [world.job(job_id) is None for job_id in old + new] == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("make", ["pending", "inProgress", "later"])
+def test_what_has_not_ended_stays(world: World, make: str) -> None:
+    # C7.3
+    world.settings(keep_count=0, keep_ms=1)
+    world.schedule(delay=99) if make == "later" else world.in_state(make)
+    assert world.changes_nothing(transitions.prune(10, NOW * 2)) == (0, False)
+
+
+def test_a_key_that_another_job_holds(world: World) -> None:
+    # C2.10
+    world.settings(keep_ms=KEEP)
+    ended_id = world.in_state("success", key="k").job_id
+    world.command("SET", world.key("key:k"), "another")
+    world.run(transitions.prune(10, NOW + KEEP))
+    assert (world.job(ended_id), world.command("GET", world.key("key:k"))) == (None, b"another")
+
+
+@pytest.mark.parametrize("key", ["expiry", "done:success", "done:failed", "settings", "job", "key:k"])
+def test_wrong_type(world: World, key: str) -> None:
+    # C6.3
+    world.settings(keep_ms=KEEP)
+    ended(world, 1)
+    second = world.in_state("success", key="k")
+    world.break_key(f"job:{second.job_id}" if key == "job" else key)
+    world.refuses(transitions.prune(10, world.now + 8 * 24 * 3600 * 1000))

@@ -1,0 +1,174 @@
+"""redeliver: state, call, reply and state. Idle times are set by hand with XCLAIM IDLE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scheduler import transitions, values
+from scheduler.keys import GROUP
+from scheduler.transitions import Delivery, Redelivered, Transition, Word
+from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
+
+CAP = 3
+LEASE_MS = 60_000
+
+
+def redeliver(limit: int = 10) -> Transition[Redelivered]:
+    return transitions.redeliver(LEASE_MS, CAP, limit, ERROR, NOW)
+
+
+def age(world: World, ms: int = LEASE_MS + 1) -> None:
+    """All that is held was claimed that long ago."""
+    for queue in ("q", "r"):
+        stream = world.keys.ready(queue)
+        pending = world.command("XPENDING", stream, GROUP, "-", "+", 99) if world.command("EXISTS", stream) else []
+        for entry, *_ in pending:
+            world.command("XCLAIM", stream, GROUP, WORKER, 0, entry, "IDLE", ms, "JUSTID")
+
+
+def lose(world: World, **options: Any) -> Delivery:
+    """A delivery in the hands of a worker that died."""
+    delivery = world.deliver(**options)
+    age(world)
+    return delivery
+
+
+def test_empty(world: World) -> None:
+    assert world.changes_nothing(redeliver()) == Redelivered(0, 0, 0, False)
+    world.make_group()
+    assert world.changes_nothing(redeliver()) == Redelivered(0, 0, 0, False)
+
+
+def test_a_queue_without_a_group(world: World) -> None:
+    # C7.3: destroyed, or no worker came yet. Nothing is lost, since nothing was delivered.
+    world.schedule()
+    assert world.changes_nothing(redeliver()) == Redelivered(0, 0, 0, False)
+
+
+def test_normal(world: World) -> None:
+    # C3.3
+    delivery = lose(world)
+    assert world.run(redeliver()) == Redelivered(1, 0, 0, False)
+    assert world.state(delivery.job_id) == "pending"
+    assert world.status(delivery.job_id)["attempts"] == b"1"
+    (again,) = world.claim()
+    assert (again.job_id, again.attempt) == (delivery.job_id, 2)
+    assert (again.token != delivery.token, again.entry != delivery.entry) == (True, True)
+    assert world.commit(delivery) is Word.LOST
+    assert world.commit(again) is Word.OK
+
+
+@pytest.mark.parametrize(("ms", "redelivered"), [(LEASE_MS - 1000, 0), (LEASE_MS + 1, 1)], ids=["before", "after"])
+def test_the_end_of_the_lease(world: World, ms: int, redelivered: int) -> None:
+    # C3.3
+    world.deliver()
+    age(world, ms)
+    assert world.run(redeliver()) == Redelivered(redelivered, 0, 1 - redelivered, False)
+
+
+def test_the_very_end_of_the_lease(real_world: World) -> None:
+    # C3.3. Not on fakeredis: its XPENDING IDLE wants more than that, the server at least that.
+    real_world.deliver()
+    age(real_world, LEASE_MS)
+    assert real_world.run(redeliver()).redelivered == 1
+
+
+def test_twice(world: World) -> None:
+    # C3.3: an entry is taken back once.
+    lose(world)
+    call = redeliver()
+    world.run(call)
+    assert world.changes_nothing(call) == Redelivered(0, 0, 0, False)
+
+
+def test_limit(world: World) -> None:
+    for _ in range(3):
+        world.schedule()
+    world.claim()
+    age(world)
+    replies = [world.run(redeliver(limit=2)) for _ in range(2)]
+    assert replies == [Redelivered(2, 0, 1, True), Redelivered(1, 0, 0, False)]
+
+
+def test_poison(world: World) -> None:
+    # C3.4
+    delivery = lose(world, key="k")
+    world.run(transitions.watch(delivery.job_id, "m"))
+    for attempt in range(1, CAP):
+        assert world.run(redeliver()) == Redelivered(1, 0, 0, False)
+        (again,) = world.claim()
+        assert again.attempt == attempt + 1
+        age(world)
+    assert world.run(redeliver()) == Redelivered(0, 1, 0, False)
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert (job.state, job.attempts, job.error and job.error.type) == ("failed", CAP, "Boom")
+    assert (world.claim(), world.mail("m"), world.stats()) == ([], [delivery.job_id], {"failed": 1})
+    assert world.commit(again) is Word.LOST
+
+
+def test_giving_back_is_no_death(world: World) -> None:
+    # C3.4: only deaths count, not starts.
+    delivery = world.deliver()
+    for _ in range(CAP):
+        world.run(transitions.retry([transitions.Retry(delivery, delivery.attempt, 0)], NOW))
+        (delivery,) = world.claim()
+    age(world)
+    assert world.run(redeliver()) == Redelivered(1, 0, 0, False)
+
+
+def test_no_spec(world: World) -> None:
+    # C3.4: what cannot run does not go round.
+    delivery = lose(world)
+    world.command("DEL", world.keys.job(delivery.job_id))
+    assert world.run(redeliver()) == Redelivered(0, 1, 0, False)
+    assert world.entries() == []
+
+
+@pytest.mark.parametrize("change", ["state", "token", "missing", "foreign"])
+def test_entries_that_do_not_count_go(world: World, change: str) -> None:
+    # C3.1, C5.1
+    delivery = lose(world)
+    status = world.keys.status(delivery.job_id)
+    if change == "missing":
+        world.command("DEL", status)
+    elif change == "foreign":
+        world.command("DEL", status)
+        world.command("XADD", world.keys.ready("q"), "*", "no", "job")
+        reader = ("XREADGROUP", "GROUP", GROUP, WORKER, "STREAMS", world.keys.ready("q"), ">")
+        assert world.command(*reader)
+        age(world)
+    else:
+        world.command("HSET", status, change, "canceled")
+    before = world.status(delivery.job_id)
+    assert world.run(redeliver()) == Redelivered(0, 0, 0, False)
+    assert (world.entries(), world.status(delivery.job_id)) == ([], before)
+
+
+def test_large_specs_stay_in_their_key(world: World) -> None:
+    args = values.pack([b"x" * 5000], "args") + values.pack({}, "kwargs")
+    lose(world, args=args)
+    world.run(redeliver())
+    ((_, fields),) = world.entries()
+    assert "spec" not in fields
+
+
+def dying(world: World, queue: str, name: str) -> Delivery:
+    delivery = lose(world, queue=queue, name=name)
+    world.run(transitions.watch(delivery.job_id, f"m-{queue}"))
+    world.command("HSET", world.keys.status(delivery.job_id), "deaths", CAP - 1)
+    return delivery
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["queues", "due:q", "ready:q", "done:failed", "expiry", f"stats:{NAME}", "settings", "status", "job", "mail:m-q"],
+)
+def test_wrong_type(world: World, key: str) -> None:
+    # C6.3
+    dying(world, "r", "other")
+    second = dying(world, "q", NAME)
+    world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
+    world.refuses(redeliver())

@@ -1,0 +1,67 @@
+"""retry: state, call, reply and state."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import transitions
+from scheduler.transitions import Retry, Word
+from tests.transitions.conftest import NOW, World
+
+
+def test_empty(world: World) -> None:
+    assert world.changes_nothing(transitions.retry([], NOW)) == []
+
+
+def test_at_once(world: World) -> None:
+    # C3.3
+    delivery = world.deliver()
+    assert world.run(transitions.retry([Retry(delivery, 1, 0)], NOW)) == [Word.OK]
+    ((entry, fields),) = world.entries()
+    assert (fields["attempt"], world.status(delivery.job_id)["attempts"]) == (b"2", b"1")
+    assert fields["token"] == world.status(delivery.job_id)["token"] != delivery.token.encode()
+    assert entry != delivery.entry
+    assert world.state(delivery.job_id) == "pending"
+    assert world.command("XPENDING", world.keys.ready("q"), "workers")[0] == 0
+
+
+def test_later(world: World) -> None:
+    # C3.3: all readers see pending meanwhile, and it is not early.
+    delivery = world.deliver()
+    assert world.run(transitions.retry([Retry(delivery, 1, 500)], NOW)) == [Word.OK]
+    assert (world.ready(), world.due(), world.wakes()) == ([], {delivery.job_id: NOW + 500}, 1)
+    assert world.status(delivery.job_id) == {"attempts": b"1"}
+    world.run(transitions.promote("p", 1000, 10, NOW + 499))
+    assert world.ready() == []
+    world.run(transitions.promote("p", 1000, 10, NOW + 500))
+    (again,) = world.claim()
+    assert (again.job_id, again.attempt) == (delivery.job_id, 2)
+    assert world.commit(again) is Word.OK
+
+
+@pytest.mark.parametrize("delay", [0, 500])
+def test_twice(world: World, delay: int) -> None:
+    call = transitions.retry([Retry(world.deliver(), 1, delay)], NOW)
+    assert world.run(call) == [Word.OK]
+    assert world.changes_nothing(call) == [Word.LOST]
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "canceled", "inProgress", "canceled action"])
+def test_states(world: World, state: str) -> None:
+    # C5.1, C3.5: an action that began is never given back.
+    call = transitions.retry([Retry(world.in_state(state), 1, 0)], NOW)
+    assert world.changes_nothing(call) == [Word.LOST]
+
+
+@pytest.mark.parametrize("change", [{"token": "x"}, {"job_id": "missing"}], ids=["token", "missing"])
+def test_not_the_owner(world: World, change: dict[str, str]) -> None:
+    delivery = world.deliver()._replace(**change)  # type: ignore[arg-type]
+    assert world.changes_nothing(transitions.retry([Retry(delivery, 1, 0)], NOW)) == [Word.LOST]
+
+
+@pytest.mark.parametrize("key", ["wake", "due:q", "ready:q", "queues", "status", "job"])
+def test_wrong_type(world: World, key: str) -> None:
+    # C6.3
+    first, second = world.deliver(queue="r"), world.deliver()
+    world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
+    world.refuses(transitions.retry([Retry(first, 1, 0), Retry(second, 1, 500)], NOW))

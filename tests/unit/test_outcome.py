@@ -1,0 +1,232 @@
+"""What follows from how a handler ended: each end for each kind (C3.1 to C3.5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scheduler import App, MutationContext
+from scheduler.call import Request
+from scheduler.ids import JobId
+from scheduler.job import JobError
+from scheduler.settings import Limits
+from scheduler.spec import Spec
+from scheduler.transaction import Transaction
+from scheduler.transitions import Commit, Delivery, Finish, Retry, Snapshot
+from worker.delivery import Held, Interruption
+from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
+from worker.outcome import Again, Nothing, after_action, after_conflict, after_mutation, describe, failed_commit
+
+DELIVERY = Delivery("JOB", "orders", "5-0", "TOKEN", 3)
+SPEC = Spec(0, 0, "orders", "shop:place", "mutation", "", "key", [], {})
+TRANSIENT = (ConnectionError, KeyError)
+
+
+def held(**fields: Any) -> Held:
+    app = App("shop")
+
+    @app.mutation(name="shop:place", timeout=2.5)
+    async def place(ctx: MutationContext) -> None: ...
+
+    return Held(DELIVERY, SPEC, function=place, **fields)
+
+
+async def transaction() -> Transaction:
+    async def read(wanted: Any) -> Snapshot:
+        return Snapshot(1, [("1-x", b"old") for _ in wanted])
+
+    one = Transaction(read, Limits())
+    await one.get("t:x")
+    one.put("t:y", b"new", new=True)
+    one.add_child(Request(JobId("A"), "default", "f", "after", 60_000, "JOB", "", "", b""))
+    one.add_child(Request(JobId("B"), "default", "f", "at", 60_000, "JOB", "", "", b""))
+    one.cancel("C")
+    return one
+
+
+def cap(attempt: int, base_ms: int, cap_ms: int) -> int:
+    return min(cap_ms, base_ms << (attempt - 1))
+
+
+# Mutations
+
+
+async def test_a_success_commits_all_effects() -> None:
+    # C3.1
+    one = await transaction()
+    job = held()
+    commit = after_mutation(job, Returned(b"result"), one, TRANSIENT, cap)
+    assert isinstance(commit, Commit)
+    assert (commit.delivery, commit.name, commit.key) == (DELIVERY, "shop:place", "key")
+    assert (commit.state, commit.value) == ("success", b"result")
+    assert (commit.reads, commit.writes, commit.cancels) == (one.reads, one.writes, one.cancels)
+    assert [child.id for child in commit.children] == ["A", "B"]
+
+
+async def test_a_delay_of_a_child_counts_from_the_start() -> None:
+    # C2.7
+    job = held()
+    job.started -= 2.0
+    commit = after_mutation(job, Returned(b""), await transaction(), TRANSIENT, cap)
+    assert isinstance(commit, Commit)
+    assert 2000 <= commit.elapsed_ms < 3000
+    assert [child.ms for child in commit.children] == [60_000 - commit.elapsed_ms, 60_000]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(1), MemoryError(), RecursionError(), OSError("no")])
+async def test_a_failure_commits_what_was_read_and_no_effect(error: BaseException) -> None:
+    # C3.2
+    one = await transaction()
+    commit = after_mutation(held(), Raised(error), one, TRANSIENT, cap)
+    assert isinstance(commit, Commit)
+    assert (commit.state, commit.reads, commit.has_effects) == ("failed", one.reads, False)
+    assert JobError.unpack(commit.value).type == type(error).__name__
+
+
+@pytest.mark.parametrize("error", [ConnectionError(), ConnectionResetError(), KeyError("x")])
+@pytest.mark.parametrize("attempt", [1, 2, 5, 30])
+async def test_a_transient_error_is_tried_again_later(error: Exception, attempt: int) -> None:
+    # C3.3
+    job = held()
+    job.delivery = DELIVERY._replace(attempt=attempt)
+    follows = after_mutation(job, Raised(error), await transaction(), TRANSIENT, cap)
+    assert follows == Retry(job.delivery, attempt, min(7_200_000, 500 * 2 ** (attempt - 1)))
+
+
+async def test_a_retry_waits_at_least_a_millisecond() -> None:
+    # C3.3: so that it goes through the due set, behind what has been due for longer
+    follows = after_mutation(held(), Raised(KeyError()), await transaction(), TRANSIENT, lambda *_: 0)
+    assert follows == Retry(DELIVERY, 3, 1)
+
+
+async def test_the_time_limit_fails_the_job_without_effects() -> None:
+    # C3.2
+    commit = after_mutation(held(), Interrupted(Interruption.TIME_LIMIT), await transaction(), TRANSIENT, cap)
+    assert isinstance(commit, Commit)
+    assert (commit.state, commit.has_effects) == ("failed", False)
+    assert JobError.unpack(commit.value) == JobError(
+        "TimeLimitExceeded", "shop:place: ran longer than its time limit of 2.5 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ended", "follows"),
+    [
+        (Interrupted(Interruption.LEASE_LOST), Nothing()),
+        (Interrupted(Interruption.STOP), Retry(DELIVERY, 3, 0)),
+        (Conflicted(), Again(10)),
+    ],
+)
+async def test_other_ends_of_a_mutation(ended: Ended, follows: object) -> None:
+    # C3.1, C3.3
+    assert after_mutation(held(), ended, await transaction(), TRANSIENT, cap) == follows
+
+
+async def test_a_mutation_that_cannot_be_called_fails() -> None:
+    # C2.6
+    commit = after_mutation(held(), Raised(LookupError("no function")), None, (), cap)
+    assert isinstance(commit, Commit)
+    assert (commit.state, commit.reads, commit.has_effects) == ("failed", (), False)
+
+
+@pytest.mark.parametrize(
+    ("conflicts", "follows"),
+    [
+        (0, Again(10)), (1, Again(20)), (2, Again(40)), (3, Again(80)), (4, Retry(DELIVERY, 7, 160)),
+        (50, Retry(DELIVERY, 53, 60_000)),
+    ],
+)  # fmt: skip
+def test_conflicts_never_give_up_and_hold_no_lease_for_long(conflicts: int, follows: object) -> None:
+    # C3.3
+    expected = follows if isinstance(follows, Again) else Retry(DELIVERY, 3 + conflicts, follows.delay_ms)  # type: ignore[attr-defined]
+    assert after_conflict(held(conflicts=conflicts), cap) == expected
+
+
+async def test_conflicts_count_as_attempts() -> None:
+    # C5.2
+    commit = after_mutation(held(conflicts=2), Returned(b""), await transaction(), TRANSIENT, cap)
+    assert isinstance(commit, Commit)
+    assert commit.delivery.attempt == 5
+
+
+# Actions
+
+
+@pytest.mark.parametrize(
+    ("ended", "error"),
+    [
+        (Raised(ConnectionError("no")), ("ConnectionError", "no")),
+        (Raised(SystemExit(3)), ("SystemExit", "3")),
+        (
+            Interrupted(Interruption.TIME_LIMIT),
+            ("TimeLimitExceeded", "shop:place: ran longer than its time limit of 2.5 s"),
+        ),
+        (
+            Interrupted(Interruption.STOP),
+            ("WorkerStopped", "the worker was stopped, and the action did not end in the time of grace"),
+        ),
+    ],
+)  # fmt: skip
+def test_an_action_is_never_tried_again(ended: Ended, error: tuple[str, str]) -> None:
+    # C3.5
+    finish = after_action(held(), ended)
+    assert isinstance(finish, Finish)
+    assert (finish.delivery, finish.name, finish.key, finish.state) == (DELIVERY, "shop:place", "key", "failed")
+    kept = JobError.unpack(finish.value)
+    assert (kept.type, kept.message) == error
+
+
+def test_other_ends_of_an_action() -> None:
+    # C3.5
+    assert after_action(held(), Returned(b"r")) == Finish(DELIVERY, "shop:place", "key", "success", b"r")
+    assert after_action(held(), Interrupted(Interruption.LEASE_LOST)) == Nothing()
+    with pytest.raises(AssertionError):
+        after_action(held(), Conflicted())
+
+
+# What is kept of an error
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("and my str raises")
+
+
+class Exits(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+
+@pytest.mark.parametrize("error", [Mute(), Exits()])
+def test_an_exception_whose_str_raises_is_kept(error: Exception) -> None:
+    kept = JobError.unpack(describe(error).pack())
+    assert kept.type == type(error).__name__
+    assert kept.message.startswith("(its message cannot be shown")
+
+
+def test_texts_are_bounded_and_storable() -> None:
+    kept = JobError.unpack(describe(ValueError("\ud800" + "x" * 100_000)).pack())
+    assert kept.message.startswith("\\ud800xxx")
+    assert len(kept.message) == 4000
+    assert len(kept.traceback) <= 16_000
+
+
+def test_the_cause_is_in_the_traceback() -> None:
+    try:
+        try:
+            ["outer"].index("inner")
+        except ValueError as error:
+            raise KeyError("outer") from error
+    except KeyError as error:
+        kept = describe(error)
+    assert "ValueError: 'inner' is not in list" in kept.traceback
+    assert kept.traceback.rstrip().endswith("KeyError: 'outer'")
+
+
+async def test_a_commit_that_the_server_refused_fails_without_effects() -> None:
+    commit = after_mutation(held(), Returned(b"r"), await transaction(), TRANSIENT, cap)
+    assert isinstance(commit, Commit)
+    failed = failed_commit(commit, ValueError("WRONGTYPE"))
+    assert (failed.delivery, failed.state, failed.has_effects, failed.reads) == (DELIVERY, "failed", False, ())
+    assert JobError.unpack(failed.value).message == "WRONGTYPE"
