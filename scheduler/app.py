@@ -234,12 +234,14 @@ class App:
         """The function registered here under a name, or what was given where there is none."""
         return self._functions.get(function, function) if isinstance(function, str) else function
 
-    def check_owns(self, function: AnyFunction) -> None:
-        """Refuse a function of another app: its jobs would wait where no worker knows it.
+    def check_owns(self, function: AnyFunction, kind: Kind | None = None) -> None:
+        """Refuse a function of another app, whose jobs would wait where no worker knows it, or of another kind.
 
         Raises:
-            InvalidCall: It was registered elsewhere.
+            InvalidCall: It was registered elsewhere, or is not of the kind.
         """
+        if kind is not None and getattr(function, "kind", None) is not kind:
+            raise InvalidCall(f"function: run_{kind} takes {kind}s of this app, got {function!r}")
         if self._functions.get(function.name) is not function:
             raise InvalidCall(
                 f"function: {function.name} is registered in app {function.app!r}, not in {self.namespace!r}"

@@ -19,6 +19,7 @@ class Batcher(Generic[T, R]):
         limit: Most items a call.
         weight: What one item weighs (bytes), where calls are bounded by weight too.
         most: Most weight a call; an item above it goes alone.
+        alone_on: Errors after which each item of a call is sent alone: one bad item must not fail the others.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class Batcher(Generic[T, R]):
         limit: int,
         weight: Callable[[T], int] = lambda _: 0,
         most: int = 4 * 1024 * 1024,
+        alone_on: tuple[type[Exception], ...] = (),
     ) -> None:
         self._send = send
         self._limit = limit
         self._weight = weight
         self._most = most
+        self._alone_on = alone_on
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._flusher: asyncio.Task[None] | None = None
 
@@ -51,21 +54,27 @@ class Batcher(Generic[T, R]):
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                batch = self._take()
-                try:
-                    replies = await self._send([item for item, _ in batch])
-                    if len(replies) != len(batch):
-                        raise RuntimeError(f"{len(batch)} items were sent, {len(replies)} were answered")  # noqa: TRY301
-                except Exception as error:  # noqa: BLE001  whoever handed the item over decides what it means
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(error)
-                else:
-                    for (_, future), reply in zip(batch, replies, strict=True):
-                        if not future.done():
-                            future.set_result(reply)
+                await self._settle(self._take())
         finally:
             self._flusher = None
+
+    async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            replies = await self._send([item for item, _ in batch])
+            if len(replies) != len(batch):
+                raise RuntimeError(f"{len(batch)} items were sent, {len(replies)} were answered")  # noqa: TRY301
+        except Exception as error:  # noqa: BLE001  whoever handed the item over decides what it means
+            if len(batch) > 1 and isinstance(error, self._alone_on):
+                for one in batch:
+                    await self._settle([one])
+                return
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            for (_, future), reply in zip(batch, replies, strict=True):
+                if not future.done():
+                    future.set_result(reply)
 
     def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
         batch, weight = [self._waiting.popleft()], 0

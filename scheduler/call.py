@@ -30,9 +30,9 @@ class CallOptions:
 
     def __post_init__(self) -> None:
         if self.queue is not None:
-            check_queue(self.queue)
+            object.__setattr__(self, "queue", check_queue(self.queue))
         if self.idempotency_key is not None:
-            check_key(self.idempotency_key)
+            object.__setattr__(self, "idempotency_key", check_key(self.idempotency_key))
         if not isinstance(self.allow_unknown, bool):
             raise InvalidOption(f"allow_unknown: expected a bool, got a {type(self.allow_unknown).__name__}")
 

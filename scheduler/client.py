@@ -23,7 +23,7 @@ from scheduler.location import locate
 from scheduler.mailbox import Mailbox
 from scheduler.operations import Producer
 from scheduler.scheduling import Scheduling
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore, ServerError, async_client
 from scheduler.transitions import Word
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Scheduler(Scheduling):
         self._clock = RedisClock()
         self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
         self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
-            self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES
+            self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES, (ServerError,)
         )
         self._opened: AsyncStore | None = None
         self._mailbox: Mailbox | None = None
@@ -86,10 +86,10 @@ class Scheduler(Scheduling):
 
     async def close(self) -> None:
         """Wait for what is on the wire, and disconnect."""
+        await self._batcher.drain()
         store, mailbox, self._opened, self._mailbox = self._opened, self._mailbox, None, None
         if store is not None and mailbox is not None:
             await mailbox.close()
-            await self._batcher.drain()
             if self._client is None:
                 await store.close()
 

@@ -6,13 +6,14 @@ A mutation reads through its transaction and buffers all it means to do. An acti
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 from collections.abc import Coroutine, Mapping
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from scheduler.call import Call, Request
 from scheduler.db import Database, Document, SystemTables
-from scheduler.function import AnyFunction, Function
+from scheduler.function import AnyFunction, Function, Kind
 from scheduler.ids import JobId, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.operations import Producer, Steps, cancel_many, get, prepare
@@ -50,10 +51,11 @@ class Host(Protocol):
 class MutationScheduling(Scheduling):
     """`ctx.scheduler` of a mutation: part of its transaction (C2.7)."""
 
-    def __init__(self, host: Host, transaction: Transaction, job_id: str, log: Log) -> None:
+    def __init__(self, host: Host, transaction: Transaction, job_id: str, log: Log, *, is_job: bool = True) -> None:
         self._host = host
         self._transaction = transaction
         self._job_id = job_id
+        self._is_job = is_job
         self._log = log
 
     def _find(self, function: AnyFunction | str) -> AnyFunction | str:
@@ -73,7 +75,7 @@ class MutationScheduling(Scheduling):
     async def cancel(self, job_id: str) -> CancelOutcome:
         job_id = parse_job_id(job_id)
         transaction = self._transaction
-        if job_id == self._job_id:
+        if job_id == self._job_id and self._is_job:
             self._log.warning("a mutation cannot cancel itself: %s goes on", job_id)
             return CancelOutcome.SELF
         if transaction.canceled(job_id):
@@ -143,15 +145,24 @@ class MutationContext:
     Attributes:
         db: Documents, read and written in this mutation's transaction.
         scheduler: Schedules and cancels jobs in the same transaction.
-        job_id: The job that runs.
+        job_id: The job that runs; of a mutation that an action runs at once, the action's.
         now: Redis time at the mutation's start, in epoch milliseconds; it stands still.
         attempt: 1 at the first start.
         log: A logger whose records carry job_id, function and attempt.
     """
 
     def __init__(
-        self, host: Host, transaction: Transaction, *, job_id: str, name: str, now_ms: int, attempt: int
+        self,
+        host: Host,
+        transaction: Transaction,
+        *,
+        job_id: str,
+        name: str,
+        now_ms: int,
+        attempt: int,
+        is_job: bool = True,
     ) -> None:
+        self._level = 0
         self._host = host
         self._transaction = transaction
         self.job_id = JobId(job_id)
@@ -159,18 +170,25 @@ class MutationContext:
         self.attempt = attempt
         self.log = job_log(job_id, name, attempt)
         self.db = Database(transaction, host.producer.ids, _MutationSystem(host, transaction))
-        self.scheduler = MutationScheduling(host, transaction, job_id, self.log)
+        self.scheduler = MutationScheduling(host, transaction, job_id, self.log, is_job=is_job)
 
     async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run another mutation inside this transaction (C3.9). If it raises, what it did is undone."""
-        self._host.producer.app.check_owns(function)
+        """Run another mutation inside this transaction (C3.9). If it raises, what it did is undone.
+
+        Raises:
+            InvalidCall: Not a mutation of this app, or another one that was called from here has not ended yet.
+        """
+        self._host.producer.app.check_owns(function, Kind.MUTATION)
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
-        savepoint = self._transaction.savepoint()
+        inner = copy.copy(self)
+        inner._level = self._level + 1  # noqa: SLF001  its own kind
+        savepoint = self._transaction.savepoint(self._level)
         try:
-            result: R = await self._host.run_handler(function, self, bound, bound_kwargs)
-        except Exception:
+            result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
+        except BaseException:  # a cancel too, as by a timeout around this call
             self._transaction.restore(savepoint)
             raise
+        self._transaction.release(savepoint)
         return result
 
 
@@ -205,14 +223,14 @@ class ActionContext:
             TooManyConflicts: Others changed what it read five times in a row.
             Exception: Whatever the mutation raised; it left no effect then.
         """
-        self._host.producer.app.check_owns(function)
+        self._host.producer.app.check_owns(function, Kind.MUTATION)
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
         result: R = await self._host.run_mutation(function, self.job_id, bound, bound_kwargs)
         return result
 
     async def run_action(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another action inside this one: a plain call (C3.9)."""
-        self._host.producer.app.check_owns(function)
+        self._host.producer.app.check_owns(function, Kind.ACTION)
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
         result: R = await self._host.run_handler(function, self, bound, bound_kwargs)
         return result
@@ -225,7 +243,18 @@ class Bridge:
         self._loop = loop
 
     def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        returned, raised = asyncio.run_coroutine_threadsafe(_quietly(coroutine), self._loop).result()
+        if raised is not None:
+            raise raised
+        return cast("T", returned)
+
+
+async def _quietly(coroutine: Coroutine[Any, Any, T]) -> tuple[T | None, BaseException | None]:
+    """A SystemExit in a task would end the event loop; so it returns, and is raised in the thread."""
+    try:
+        return await coroutine, None
+    except BaseException as error:  # noqa: BLE001  raised again by `Bridge.wait`
+        return None, error
 
 
 class _BridgedScheduling(BlockingScheduling):

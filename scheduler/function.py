@@ -75,7 +75,7 @@ class Function(Generic[C, P, R, V]):
         self.kind = kind
         self.internal = internal
         self.name = check_name(options.name or _name_of(handler))
-        self.queue = options.queue
+        self.queue = check_queue(options.queue)
         self.timeout_s = options.timeout_s if options.timeout_s is not None else _TIMEOUT_S[kind]
         self.keep_s = options.keep_s
         self.transient = options.transient

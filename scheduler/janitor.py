@@ -77,7 +77,7 @@ class Janitor:
         redelivered = failed = 0
         wait_s = min(self._idle_ms / 1000, _PRUNE_EVERY_S)
         more = False
-        if await self._may_judge():
+        if self._may_judge():
             await self._cut_off()
             back = await self._store.run(
                 transitions.redeliver(self._idle_ms, self._max_deliveries, BATCH, self._poisoned)
@@ -97,11 +97,14 @@ class Janitor:
     async def _cut_off(self) -> None:
         """Close the blocking reads of silent workers: a paused one would be handed the next deliveries."""
         keys = self._store.keys
-        silent_since = (self._seen[1] if self._seen else 0) - self._idle_ms
-        for name in await self._store.command("ZRANGEBYSCORE", keys.workers, "-inf", silent_since, "LIMIT", 0, BATCH):
+        now_ms = self._seen[1] if self._seen else 0
+        found = await self._store.command(
+            "ZRANGEBYSCORE", keys.workers, "-inf", now_ms - self._idle_ms, "WITHSCORES", "LIMIT", 0, BATCH
+        )
+        for name, seen_ms in zip(found[::2], found[1::2], strict=True):
             worker = keys.worker(name.decode())
-            reader = await self._store.command("HGET", worker, "reader")
-            if reader:
+            reader, lease_ms = await self._store.command("HMGET", worker, "reader", "lease_ms")
+            if reader and int(seen_ms) <= now_ms - int(lease_ms or 0) * 3 // 4:
                 await self._store.command("HDEL", worker, "reader")
                 await self._store.command("CLIENT", "KILL", "ID", reader)
 
@@ -114,17 +117,18 @@ class Janitor:
             self._pruned_at = time.monotonic()
         return pruned, more
 
-    async def _may_judge(self) -> bool:
-        """Not soon after a lost contact or a jump of the server's clock: leases look older than they are then."""
-        seconds, micros = await self._store.command("TIME")
-        now, now_ms = time.monotonic(), int(seconds) * 1000 + int(micros) // 1000
+    def observe(self, now_ms: int) -> None:
+        """Take note of Redis time, leading or not: after a jump of its clock leases look older than they are."""
+        now = time.monotonic()
         if self._seen is not None:
             drift_ms = (now_ms - self._seen[1]) - (now - self._seen[0]) * 1000
             if abs(drift_ms) > _JUMP_MS:
-                _log.warning(
-                    "the server's clock jumped by %.1f s: no lease is judged for %d ms", drift_ms / 1000, self._lease_ms
-                )
+                _log.warning("the server's clock jumped by %.1f s: no lease is judged for a while", drift_ms / 1000)
                 self._patience_until = now + self._lease_ms / 1000
         self._seen = (now, now_ms)
+
+    def _may_judge(self) -> bool:
+        """Not soon after a lost contact, a pause of this process or a jump of the server's clock."""
+        now = time.monotonic()
         since_contact_ms = (now - self._outage.contact_since) * 1000
-        return now >= self._patience_until and since_contact_ms >= self._idle_ms
+        return self._seen is not None and now >= self._patience_until and since_contact_ms >= self._idle_ms

@@ -85,6 +85,23 @@ class Job:
     result: Any = field(default=None)
 
     @classmethod
+    def damaged(cls, job_id: str, status: dict[bytes, bytes], reason: str) -> Job:
+        """What can be told of a job whose spec cannot be read: its state, and why."""
+        return cls(
+            id=JobId(job_id),
+            name="",
+            kind="",
+            args=[],
+            kwargs={},
+            state=JobState(status.get(b"state", b"pending").decode()),
+            queue="",
+            scheduled_time=0,
+            created_time=0,
+            completed_time=_int(status.get(b"completed")),
+            error=JobError("DamagedJob", reason),
+        )
+
+    @classmethod
     def read(cls, job_id: str, spec: bytes, status: dict[bytes, bytes]) -> Job:
         """Make the record from what the `show` script returned."""
         asked = Spec.unpack(spec)

@@ -105,13 +105,13 @@ def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | Non
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_LIMIT:
         raise InvalidOption(f"limit: expected 1 to {MOST_LIMIT}, got {limit!r}")
     sources = yield from _sources(keys, wanted)
-    at, place = _read_cursor(cursor, len(sources))
+    at, place = _read_cursor(cursor, [source.key.removeprefix(keys.prefix) for source in sources])
     jobs: list[Job] = []
     scanned = 0
     while at < len(sources) and scanned < MOST_SCANNED and len(jobs) < limit:
         ids, places, more = yield from _scan(sources[at], place)
         found = yield transitions.show(ids) if ids else transitions.show([])
-        scanned += SCAN
+        scanned += max(1, len(ids))
         for job, next_place in zip(found, places, strict=True):
             place = next_place
             if job is not None and wanted.matches(job):
@@ -121,7 +121,7 @@ def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | Non
         else:
             if not more:
                 at, place = at + 1, ""
-    return JobPage(jobs, f"{at}/{place}" if at < len(sources) else None)
+    return JobPage(jobs, f"{sources[at].key.removeprefix(keys.prefix)}/{place}" if at < len(sources) else None)
 
 
 def count_jobs(keys: Keys, wanted: JobFilter) -> Steps[int]:
@@ -148,10 +148,12 @@ def cancel_all(keys: Keys, wanted: JobFilter) -> Steps[int]:
         found = True
         while found:
             found = False
-            cursor: str | None = "0/"
-            while cursor is not None:
+            cursor: str | None = None
+            more = True
+            while more:
                 page = yield from list_jobs(keys, chosen, SCAN, cursor)
                 cursor = page.cursor
+                more = cursor is not None
                 if page.jobs:
                     outcomes = yield transitions.cancel([job.id for job in page.jobs])
                     hits = sum(outcome in (CancelOutcome.CANCELED, CancelOutcome.RUNNING) for outcome in outcomes)
@@ -222,10 +224,11 @@ def _places(rows: Sequence[tuple[str, str]], last: str, seen: int) -> list[str]:
     return places
 
 
-def _read_cursor(cursor: str | None, sources: int) -> tuple[int, str]:
+def _read_cursor(cursor: str | None, sources: Sequence[str]) -> tuple[int, str]:
+    """The source's number and the place in it. The cursor names the key: queues may have come since."""
     if cursor is None:
         return 0, ""
-    at, slash, place = str(cursor).partition("/")
-    if not slash or not at.isdecimal() or int(at) > sources:
-        raise InvalidOption(f"cursor: not one that a page returned: {str(cursor)[:60]!r}")
-    return int(at), place
+    key, slash, place = str(cursor).partition("/")
+    if not slash or key not in sources:
+        raise InvalidOption(f"cursor: not one that this list returned: {str(cursor)[:60]!r}")
+    return sources.index(key), place

@@ -18,6 +18,7 @@ from scheduler.transitions import Word
 
 _BLOCK_S = 5.0
 _BACKOFF_S = 0.5
+_CLOSE_S = 1.0
 
 
 class Mailbox:
@@ -30,6 +31,7 @@ class Mailbox:
         self._listener = store if url is None else AsyncStore(store.keys, async_client(url, block_s=_BLOCK_S))
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._reader: asyncio.Task[None] | None = None
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     async def wait(self, job_id: str) -> None:
         """Return when the job has ended or has no record. Cancelling the wait takes its mark back.
@@ -49,7 +51,7 @@ class Mailbox:
                 if future.done():
                     return
         except asyncio.CancelledError:
-            await self._forget(job_id, future)
+            self._forget(job_id, future)
             raise
         finally:
             self._drop(job_id, future)
@@ -61,6 +63,9 @@ class Mailbox:
                 future.cancel()
         if self._reader is not None:
             await end(self._reader)
+        if self._forgetting:
+            _, late = await asyncio.wait(self._forgetting, timeout=_CLOSE_S)
+            await end(*late)
         if self._owned:
             await self._listener.close()
 
@@ -80,10 +85,16 @@ class Mailbox:
         finally:
             self._reader = None
 
-    async def _forget(self, job_id: str, future: asyncio.Future[None]) -> None:
+    def _forget(self, job_id: str, future: asyncio.Future[None]) -> None:
+        """Take the mark back, behind the back of whoever has waited long enough."""
         if self._waiting.get(job_id) == [future]:
-            with contextlib.suppress(Unavailable):  # the mark is then posted to a list that lives for a minute
-                await asyncio.shield(self._store.run(transitions.unwatch(job_id, self._name)))
+            task = asyncio.create_task(self._unwatch(job_id))
+            self._forgetting.add(task)
+            task.add_done_callback(self._forgetting.discard)
+
+    async def _unwatch(self, job_id: str) -> None:
+        with contextlib.suppress(Unavailable):  # the end is then posted to a list that lives for a minute
+            await self._store.run(transitions.unwatch(job_id, self._name))
 
     def _drop(self, job_id: str, future: asyncio.Future[None]) -> None:
         left = [one for one in self._waiting.get(job_id, ()) if one is not future]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from scheduler import transitions
 from scheduler.backoff import Outage
@@ -31,16 +32,26 @@ class Promoter:
         name: Unlike any other's.
         outage: Told when Redis is away and back.
         lease_ms: The lease of the workers' jobs; the promoter's own is shorter, for the janitor sits beside it.
+        observe: Told Redis time with each answer, in epoch ms.
     """
 
     def __init__(
-        self, store: AsyncStore, listener: AsyncStore, name: str, outage: Outage, lease_ms: int = 10_000
+        self,
+        store: AsyncStore,
+        listener: AsyncStore,
+        name: str,
+        outage: Outage,
+        lease_ms: int = 10_000,
+        observe: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._listener = listener
         self._outage = outage
         self._lease_ms = min(LEASE_MS, lease_ms * 2 // 5)
         self._block_s = self._lease_ms / 2_000
+        self._observe = observe
+        self._woken = False
+        self._damaged: tuple[str, ...] = ()
         self._listening: asyncio.Task[bool] | None = None
         self.name = name
         self.leads = False
@@ -48,9 +59,13 @@ class Promoter:
     async def step(self) -> Lead:
         """One call of the script: what it moved, and when the next job is due."""
         lead = await self._store.run(transitions.promote(self.name, self._lease_ms, BATCH))
+        self._observe(lead.now_ms)
         if lead.leads and not self.leads:
             _log.info("leads promoter=%s", self.name)
         self.leads = lead.leads
+        if lead.damaged and lead.damaged != self._damaged:
+            _log.error("a key of the wrong type: nothing moves in queues=%s", ",".join(lead.damaged))
+        self._damaged = lead.damaged
         return lead
 
     async def run(self) -> None:
@@ -64,6 +79,9 @@ class Promoter:
                     await self._outage.wait(error)
                     continue
                 self._outage.over()
+                if self._woken and not lead.leads:
+                    await self._give_token_back()
+                self._woken = False
                 await (self._sleep(lead) if lead.leads else self._follow(lead))
         finally:
             self.leads = False
@@ -83,15 +101,20 @@ class Promoter:
             if self._listening.done():
                 woken, self._listening = self._listening.result(), None
                 if woken:
+                    self._woken = True
                     return
 
     async def _follow(self, lead: Lead) -> None:
-        """Until the leader's lease is over or it has left. A token meant for the leader goes back to its list."""
+        """Until the leader's lease is over or it has left."""
         if self._listening is not None:
             if await self._listening:
-                await self._store.command("RPUSH", self._store.keys.wake, "1")
+                await self._give_token_back()
             self._listening = None
         await self._listen(self._store.keys.succession, max(0.01, lead.lease_left_ms / 1000))
+
+    async def _give_token_back(self) -> None:
+        """It was meant for whoever leads now."""
+        await self._store.command("RPUSH", self._store.keys.wake, "1")
 
     async def _listen(self, key: str, block_s: float) -> bool:
         """Whether a token came within `block_s`. A lost connection is no token, and is not hurried."""

@@ -40,9 +40,11 @@ class _Optional:
         return twin
 
     def _with_options(self, call: Call) -> Call:
-        chosen = self._call_options
-        return call if chosen is NO_OPTIONS else call.using(
-            queue=chosen.queue, idempotency_key=chosen.idempotency_key, allow_unknown=chosen.allow_unknown
+        own, mine = call.options, self._call_options
+        return call if mine is NO_OPTIONS else call.using(
+            queue=own.queue or mine.queue,
+            idempotency_key=own.idempotency_key or mine.idempotency_key,
+            allow_unknown=own.allow_unknown or mine.allow_unknown,
         )  # fmt: skip
 
 

@@ -51,14 +51,14 @@ def check_namespace(namespace: object) -> str:
     """Check an app's namespace: it becomes the hash tag of every key."""
     if not isinstance(namespace, str) or not _NAMESPACE.fullmatch(namespace):
         raise InvalidOption(f"namespace: expected 1 to 64 letters, digits, '_', '.' or '-', got {_show(namespace)}")
-    return namespace
+    return str.__str__(namespace)  # of an enum's member its value: scripts and keys must see the same
 
 
 def check_queue(queue: object) -> str:
     """Check a queue's name."""
     if not isinstance(queue, str) or not _QUEUE.fullmatch(queue):
         raise InvalidOption(f"queue: expected 1 to 64 letters, digits, '_', '.' or '-', got {_show(queue)}")
-    return queue
+    return str.__str__(queue)
 
 
 def check_name(name: object) -> str:
@@ -67,14 +67,14 @@ def check_name(name: object) -> str:
         raise InvalidOption(
             f"function: expected a name like 'shop:place_order' (1 to 200 characters), got {_show(name)}"
         )
-    return name
+    return str.__str__(name)
 
 
 def check_key(key: object) -> str:
     """Check an idempotency key: any text without control characters, 1 to 200 bytes in UTF-8."""
     if not isinstance(key, str) or not key.isprintable() or not 1 <= _bytes(key) <= _KEY_BYTES:
         raise InvalidOption(f"idempotency_key: expected 1 to {_KEY_BYTES} bytes of printable text, got {_show(key)}")
-    return key
+    return str.__str__(key)
 
 
 def at_least_zero(name: str, value: object) -> float:

@@ -68,7 +68,7 @@ class AsyncStore:
             else:
                 reply = await self._evalsha(script.sha, script.source, argv)
         except (*CONNECTION_LOST, ServerError) as error:
-            _raise(error)
+            sort_error(error)
         return transition.read(reply)
 
     async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
@@ -90,7 +90,7 @@ class AsyncStore:
         try:
             return await self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
-            _raise(error)
+            sort_error(error)
 
     async def drive(self, steps: Steps[T]) -> T:
         """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
@@ -130,7 +130,7 @@ class BlockingStore:
             else:
                 reply = self._evalsha(script.sha, script.source, argv)
         except (*CONNECTION_LOST, ServerError) as error:
-            _raise(error)
+            sort_error(error)
         return transition.read(reply)
 
     def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
@@ -148,7 +148,7 @@ class BlockingStore:
         try:
             return self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
-            _raise(error)
+            sort_error(error)
 
     def drive(self, steps: Steps[T]) -> T:
         """Run an operation of `operations.py` step by step; see `AsyncStore.drive`."""
@@ -219,7 +219,7 @@ def is_fake(client: object) -> bool:
     return type(client).__module__.partition(".")[0] == "fakeredis"
 
 
-def _raise(error: Exception) -> NoReturn:
+def sort_error(error: Exception) -> NoReturn:
     """Sort the client's errors: what passes with time is `Unavailable`, the rest is ours to mend and stays as it is."""
     text = str(error)
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError):

@@ -8,12 +8,13 @@ starts over.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
 from scheduler.call import Request
-from scheduler.errors import LimitExceeded
+from scheduler.errors import InvalidCall, LimitExceeded
 from scheduler.settings import Limits
 from scheduler.transitions import Snapshot
 
@@ -35,6 +36,7 @@ class _Write:
 class Savepoint:
     """The buffered effects of a transaction at one moment."""
 
+    level: int
     writes: Mapping[str, _Write]
     children: Mapping[str, Request]
     children_bytes: int
@@ -55,6 +57,10 @@ class Transaction:
         self._children_bytes = 0
         self._cancels: dict[str, None] = {}
         self._closed = False
+        self._depth = 0
+        self._reading = asyncio.Lock()
+        self.conflicted = False
+        """Whether a handler was shown a conflict; whatever it made of that, it starts over."""
 
     @property
     def reads(self) -> list[tuple[str, str, str]]:
@@ -145,12 +151,31 @@ class Transaction:
         child = self._children.get(job_id)
         return job_id in self._cancels or (child is not None and child.born == "canceled")
 
-    def savepoint(self) -> Savepoint:
-        """What is buffered now. Reads are not part of it: what a handler saw, it saw."""
-        return Savepoint(dict(self._writes), dict(self._children), self._children_bytes, dict(self._cancels))
+    def savepoint(self, level: int = 0) -> Savepoint:
+        """What is buffered now. Reads are not part of it: what a handler saw, it saw.
+
+        Args:
+            level: How deep the caller is nested. Savepoints are a stack: of two at one level at the same time, undoing
+                one would undo the other's work.
+
+        Raises:
+            InvalidCall: A savepoint of this level is in use.
+        """
+        self._check_open()
+        if level != self._depth:
+            raise InvalidCall(
+                "run_mutation: another mutation called from here has not ended yet; await them one by one"
+            )
+        self._depth += 1
+        return Savepoint(level, dict(self._writes), dict(self._children), self._children_bytes, dict(self._cancels))
+
+    def release(self, savepoint: Savepoint) -> None:
+        """Keep what was buffered since a savepoint."""
+        self._depth = savepoint.level
 
     def restore(self, savepoint: Savepoint) -> None:
         """Forget what was buffered since a savepoint (C3.9)."""
+        self._depth = savepoint.level
         self._writes = dict(savepoint.writes)
         self._children = dict(savepoint.children)
         self._children_bytes = savepoint.children_bytes
@@ -169,6 +194,7 @@ class Transaction:
 
     def conflict(self) -> NoReturn:
         """Start the handler again: something it is about to be shown differs from what it has seen."""
+        self.conflicted = True
         raise Conflict
 
     def _existed(self, document_id: str) -> bool:
@@ -185,7 +211,12 @@ class Transaction:
         self._writes[document_id] = write
 
     async def _see(self, kind: str, key: str) -> None:
-        self._check_open()
+        # One at a time: what a handler reads in parallel must be one state too.
+        async with self._reading:
+            self._check_open()
+            await self._see_alone(kind, key)
+
+    async def _see_alone(self, kind: str, key: str) -> None:
         if (kind, key) in self._versions:
             return
         if len(self._versions) >= self._limits.documents_read:
@@ -203,5 +234,5 @@ class Transaction:
         expected = [*self._versions.values(), latest]
         snapshot = await self._read(items)
         if [version for version, _ in snapshot.items] != expected:
-            raise Conflict
+            self.conflict()
         return snapshot.sequence

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from scheduler import scripts
 from scheduler.call import Request
+from scheduler.errors import InvalidValue
 from scheduler.job import CancelOutcome, Job
 from scheduler.scripts import Script
 
@@ -111,13 +112,14 @@ class Retry(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """What a promote returned: `next_due_ms` and `now_ms` where this process leads, else `lease_left_ms`."""
+    """What a promote returned: `next_due_ms` where this process leads, else `lease_left_ms`."""
 
     leads: bool
     moved: int = 0
     next_due_ms: int | None = None
     now_ms: int = 0
     lease_left_ms: int = 0
+    damaged: tuple[str, ...] = ()
 
 
 class Redelivered(NamedTuple):
@@ -177,8 +179,9 @@ def promote(name: str, lease_ms: int, limit: int, clock_ms: int | None = None) -
 
     def read(reply: Any) -> Lead:
         if reply[0] == b"FOLLOW":
-            return Lead(leads=False, lease_left_ms=int(reply[1]))
-        return Lead(True, int(reply[1]), int(reply[2]) if reply[2] else None, int(reply[3]))
+            return Lead(leads=False, lease_left_ms=int(reply[1]), now_ms=int(reply[2]))
+        damaged = tuple(queue.decode() for queue in reply[4])
+        return Lead(True, int(reply[1]), int(reply[2]) if reply[2] else None, int(reply[3]), damaged=damaged)
 
     return Transition(scripts.load("promote"), [_clock(clock_ms), _nonce(), name, lease_ms, limit], read)
 
@@ -328,11 +331,15 @@ def read(items: Sequence[tuple[str, str]]) -> Transition[Snapshot]:
 def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
     """Read the records of jobs, None for an id that has none."""
 
+    def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
+        status = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        try:
+            return Job.read(job_id, spec, status) if spec else None
+        except InvalidValue as error:
+            return Job.damaged(job_id, status, str(error))
+
     def parse(reply: Any) -> list[Job | None]:
-        return [
-            Job.read(job_id, spec, dict(zip(status[::2], status[1::2], strict=True))) if spec else None
-            for job_id, (spec, status) in zip(job_ids, reply, strict=True)
-        ]
+        return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]
 
     return Transition(scripts.load("show"), ["", *job_ids], parse)
 

@@ -9,14 +9,16 @@ from typing import Any
 from scheduler.errors import InvalidValue, Unavailable
 from scheduler.keys import GROUP
 from scheduler.spec import Spec
-from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError
+from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError, sort_error
 from scheduler.transitions import Delivery
 from worker.delivery import Held
+from worker.persistence import Persistence
 
 BLOCK_S = 10.0
 """How long one read waits for work, in seconds."""
 
 _FAKE_POLL_S = 0.01
+_GROUP_GONE = ("NOGROUP", "UNBLOCKED", "no longer exists")
 _log = logging.getLogger("duestream.claimer")
 
 
@@ -25,13 +27,17 @@ class Claimer:
 
     Args:
         store: For everything but the blocking read.
+        persistence: Fetches what was claimed already, however long Redis is away.
         reader: A store with one connection of its own.
         queues: In the order they are read.
         name: The consumer's.
     """
 
-    def __init__(self, store: AsyncStore, reader: AsyncStore, queues: tuple[str, ...], name: str) -> None:
+    def __init__(
+        self, store: AsyncStore, persistence: Persistence, reader: AsyncStore, queues: tuple[str, ...], name: str
+    ) -> None:
         self._store = store
+        self._persistence = persistence
         self._reader = reader
         self._queues = {store.keys.ready(queue).encode(): queue for queue in queues}
         self._name = name
@@ -78,22 +84,25 @@ class Claimer:
         """Specs too large for the entry, in one call."""
         if held:
             keys = [self._store.keys.job(one.delivery.job_id) for one in held]
-            for one, spec in zip(held, await self._store.command("MGET", *keys), strict=True):
+            for one, spec in zip(held, await self._persistence.command("MGET", *keys), strict=True):
                 _with_spec(one, spec or b"")
 
-    async def _mend(self, error: ServerError) -> None:
-        """A group or stream that was deleted under the reader is made again; what passes is waited for."""
-        text = str(error)
-        if "NOGROUP" in text or "UNBLOCKED" in text or "no longer exists" in text:
-            for stream in self._queues:
-                try:
-                    await self._store.execute("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
-                    _log.warning("made the consumer group of %s again", stream.decode())
-                except ServerError as again:
-                    if "BUSYGROUP" not in str(again):
-                        raise Unavailable(f"Redis did not answer: {again}") from again
-        else:
-            raise Unavailable(f"Redis did not answer: {text}") from error
+    async def _mend(self, error: Exception) -> None:
+        """A group or stream that was deleted under the reader is made again.
+
+        Raises:
+            Unavailable: Redis cannot serve now.
+            ServerError: It refused the read for another reason.
+        """
+        if not any(word in str(error) for word in _GROUP_GONE):
+            sort_error(error)
+        for stream in self._queues:
+            try:
+                await self._store.execute("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
+                _log.warning("made the consumer group of %s again", stream.decode())
+            except (*CONNECTION_LOST, ServerError) as again:
+                if "BUSYGROUP" not in str(again):
+                    sort_error(again)
 
 
 def _with_spec(held: Held, data: bytes | None) -> Held:

@@ -6,12 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
 from scheduler import transitions
 from scheduler.batcher import Batcher
 from scheduler.store import ServerError
-from scheduler.transitions import Commit, Finish, Retry, Transition, Word
+from scheduler.transitions import Commit, Finish, Retry, Word
 from worker.delivery import Held
 from worker.outcome import failed_commit
 from worker.persistence import Persistence
@@ -21,7 +20,12 @@ _log = logging.getLogger("duestream.committer")
 BATCH = 200
 """Jobs a call: 2 ms of the server at most."""
 
-T = TypeVar("T", Commit, Finish, Retry)
+_REFUSED = (ServerError,)
+"""One job that the server refuses for what it says must not hold up the others."""
+
+_PART_BYTES = 8 * 1024
+"""What each read, write, child and cancel weighs besides its bytes: five hundred fill a call, and hold nobody up."""
+
 Answer = Callable[[Held, Word], None]
 
 
@@ -39,10 +43,10 @@ class Committer:
         self._worker = worker
         self._answered = answered
         # A full Redis refuses what writes or schedules, and nothing else may wait for that.
-        self._effects = Batcher(self._commit, BATCH, _commit_bytes)
-        self._commits = Batcher(self._commit, BATCH, _commit_bytes)
-        self._finishes = Batcher(partial(self._send, transitions.finish), BATCH, lambda one: len(one.value))
-        self._retries = Batcher(partial(self._send, transitions.retry), BATCH)
+        self._effects = Batcher(self._commit, BATCH, _commit_bytes, alone_on=_REFUSED)
+        self._commits = Batcher(self._commit, BATCH, _commit_bytes, alone_on=_REFUSED)
+        self._finishes = Batcher(self._finish, BATCH, lambda one: len(one.value), alone_on=_REFUSED)
+        self._retries = Batcher(self._retry, BATCH, alone_on=_REFUSED)
 
     def commit(self, held: Held, commit: Commit) -> None:
         """End a mutation."""
@@ -72,26 +76,27 @@ class Committer:
             self._answered(held, answer.result())
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[Word]:
-        return await self._send(lambda batch: transitions.commit(batch, self._worker), commits)
-
-    async def _send(self, describe: Callable[[Sequence[T]], Transition[list[Word]]], items: Sequence[T]) -> list[Word]:
-        """One call for all; where the server refuses it for what one of them says, one call each."""
         try:
-            return await self._persistence.run(describe(items))
+            return await self._persistence.run(transitions.commit(commits, self._worker))
         except ServerError as error:
-            if len(items) > 1:
-                return [word for item in items for word in await self._send(describe, [item])]
-            (item,) = items
-            if not isinstance(item, Commit) or not item.has_effects:
+            if len(commits) > 1 or not commits[0].has_effects:
                 raise
-            _log.error("refused job_id=%s function=%s: %s", item.delivery.job_id, item.name, error)
-            return await self._send(describe, [failed_commit(item, error)])
+            (refused,) = commits
+            _log.error("refused job_id=%s function=%s: %s", refused.delivery.job_id, refused.name, error)
+            return await self._commit([failed_commit(refused, error)])
+
+    async def _finish(self, finishes: Sequence[Finish]) -> Sequence[Word]:
+        return await self._persistence.run(transitions.finish(finishes))
+
+    async def _retry(self, retries: Sequence[Retry]) -> Sequence[Word]:
+        return await self._persistence.run(transitions.retry(retries))
 
 
 def _commit_bytes(commit: Commit) -> int:
+    parts = len(commit.reads) + len(commit.writes) + len(commit.children) + len(commit.cancels)
     return (
         len(commit.value)
         + sum(len(data) for _, _, data in commit.writes)
         + sum(child.size for child in commit.children)
-        + 100 * len(commit.reads)
+        + _PART_BYTES * parts
     )

@@ -69,8 +69,8 @@ class Held:
         return int((time.monotonic() - self.started) * 1000)
 
     def interrupt(self, reason: Interruption) -> None:
-        """Cancel the handler; the first reason counts."""
-        if self.interruption is None and self.task is not None and not self.task.done():
-            self.interruption = reason
+        """Cancel the handler; the first reason counts. Again cancels again: a handler may have swallowed it."""
+        if self.task is not None and not self.task.done():
+            self.interruption = self.interruption or reason
             if self.entered:
                 self.task.cancel()

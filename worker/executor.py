@@ -54,7 +54,8 @@ class Executor:
     """
 
     def __init__(self, threads: int, result_bytes: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="duestream-job")
+        self._size = threads
+        self._threads = self._pool()
         self._loop = asyncio.get_running_loop()
         self._bridge = Bridge(self._loop)
         self._result_bytes = result_bytes
@@ -81,7 +82,12 @@ class Executor:
 
     async def call(self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any) -> Any:
         """Call the handler of a job with bound arguments."""
-        return await self._call(self._threads, function, ctx, args, kwargs)
+        try:
+            return await self._call(self._threads, function, ctx, args, kwargs)
+        except asyncio.CancelledError:
+            if not function.is_async:
+                self._leave_threads()
+            raise
 
     async def call_nested(
         self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any
@@ -94,6 +100,14 @@ class Executor:
             return await self._call(thread, function, ctx, args, kwargs)
         finally:
             thread.shutdown(wait=False)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._size, thread_name_prefix="duestream-job")
+
+    def _leave_threads(self) -> None:
+        """A thread cannot be cancelled. It may go on for ever, but not in the place of the next job."""
+        self._threads.shutdown(wait=False)
+        self._threads = self._pool()
 
     async def _call(
         self,

@@ -17,7 +17,7 @@ from scheduler.errors import TooManyConflicts
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId
 from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
-from scheduler.store import AsyncStore
+from scheduler.store import AsyncStore, ServerError
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Commit, Delivery, Snapshot, Word
 from worker.executor import Executor
@@ -38,9 +38,11 @@ class WorkerHost:
         self._persistence = persistence
         self.producer = producer
         # Handlers that read or schedule at the same time share a call.
-        self._reads: Batcher[Sequence[tuple[str, str]], Snapshot] = Batcher(self._send_reads, 100)
+        self._reads: Batcher[Sequence[tuple[str, str]], Snapshot] = Batcher(
+            self._send_reads, 100, alone_on=(ServerError,)
+        )
         self._schedules: Batcher[Request, tuple[Word, str]] = Batcher(
-            self._send_schedules, BATCH_JOBS, lambda request: request.size, BATCH_BYTES
+            self._send_schedules, BATCH_JOBS, lambda request: request.size, BATCH_BYTES, (ServerError,)
         )
 
     async def drive(self, steps: Steps[T]) -> T:
@@ -72,9 +74,11 @@ class WorkerHost:
                 name=function.name,
                 now_ms=self.producer.clock.now_ms(),
                 attempt=attempt,
+                is_job=False,
             )
             try:
-                result = await self._executor.call_nested(function, ctx, args, kwargs)
+                async with asyncio.timeout(function.timeout_s):
+                    result = await self._executor.call_nested(function, ctx, args, kwargs)
                 values.pack(result, "result")
                 if await self._commit(function, transaction):
                     return result

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from scheduler import transitions
 from scheduler.clock import RedisClock
-from scheduler.errors import DuestreamError, Unavailable
+from scheduler.errors import Unavailable
 from scheduler.store import BlockingStore
 from scheduler.transitions import Renewed
 from worker.delivery import Held
@@ -22,6 +22,9 @@ RENEWALS = 4
 """Renewals in a lease: two may be missed before anyone takes the work away."""
 
 _CHUNK = 1_000
+_JOIN_S = 1.0
+"""A renewal that Redis does not answer is not waited for: the thread is a daemon."""
+
 _log = logging.getLogger("duestream.lease")
 
 
@@ -64,8 +67,9 @@ class Lease:
     async def stop(self) -> None:
         """Renew no more; the caller has given everything back."""
         self._stopped.set()
-        await asyncio.to_thread(self._thread.join)
-        self._store.close()
+        await asyncio.to_thread(self._thread.join, _JOIN_S)
+        if not self._thread.is_alive():
+            self._store.close()
 
     def add(self, held: Iterable[Held]) -> list[Held]:
         """Hold deliveries; returns those that were not held already (a group made anew hands them out again)."""
@@ -115,7 +119,10 @@ class Lease:
         return renewed
 
     def _gone(self, sent: list[Held], renewed: Renewed) -> list[Held]:
-        """Those that were lost while they were held. A canceled action's code runs on (C4)."""
+        """Those that were lost while they were held. A canceled action's code runs on (C4).
+
+        An action leaves its entry when it begins, and whether it still may is `begin`'s to say.
+        """
         lost = set(renewed.lost)
         with self._lock:
             still = [one for one in sent if one.delivery.token in self._held]
@@ -124,7 +131,7 @@ class Lease:
             for one in still
             if (
                 one.delivery.job_id in lost
-                if one.begun
+                if one.is_action
                 else one.delivery.entry not in renewed.held.get(one.delivery.queue, {one.delivery.entry})
             )
         ]
@@ -139,5 +146,5 @@ class Lease:
             except Unavailable as error:
                 _log.debug("not renewed: %s", error)
                 wait_s = min(0.2, every_s)
-            except DuestreamError:
+            except Exception:  # noqa: BLE001  without renewals all that this worker runs would be taken away
                 _log.exception("not renewed")

@@ -46,6 +46,8 @@ def after_mutation(
 ) -> Next:
     """A mutation ends in a commit, of its success or of its failure, or it runs again."""
     match ended:
+        case Returned() if transaction is not None and transaction.conflicted:
+            return after_conflict(held, jitter)
         case Returned(value) if transaction is not None:
             return _commit(held, JobState.SUCCESS, value, transaction)
         case Conflicted():
@@ -55,7 +57,9 @@ def after_mutation(
         case Interrupted(Interruption.STOP):
             return Retry(held.delivery, held.attempt, 0)
         case Interrupted():
-            return _commit(held, JobState.FAILED, time_limit_error(held).pack(), None)
+            return _commit(held, JobState.FAILED, time_limit_error(held).pack(), transaction, effects=False)
+        case Raised() if transaction is not None and transaction.conflicted:
+            return after_conflict(held, jitter)
         case Raised(error) if isinstance(error, transient):
             return Retry(held.delivery, held.attempt, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
         case Raised(error):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 from scheduler.backoff import Outage
 from scheduler.errors import Unavailable
@@ -21,11 +22,19 @@ class Persistence:
 
     async def run(self, transition: Transition[T]) -> T:
         """Run a transition until Redis has answered it; only cancelling ends it before."""
+        reply = await self._until_answered(lambda: self._store.run(transition))
+        self._outage.over(wrote=not transition.script.source.startswith("#!"))
+        return reply
+
+    async def command(self, *command: Any) -> Any:
+        """Run a plain command that reads, until Redis has answered it."""
+        reply = await self._until_answered(lambda: self._store.command(*command))
+        self._outage.over()
+        return reply
+
+    async def _until_answered(self, send: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
-                reply = await self._store.run(transition)
+                return await send()
             except Unavailable as error:
                 await self._outage.wait(error)
-            else:
-                self._outage.over()
-                return reply

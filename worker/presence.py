@@ -60,6 +60,7 @@ class Presence:
                     "pid": os.getpid(),
                     "queues": ",".join(settings.queues),
                     "concurrency": settings.concurrency,
+                    "lease_ms": settings.lease_ms,
                     "python": platform.python_version(),
                     "version": _version(),
                     "reader": self._reader_id() or "",
@@ -84,8 +85,7 @@ class Presence:
     def _retention(self) -> dict[str, Argument]:
         kept: dict[str, Argument] = {"keep_ms": int(self._app.keep_s * 1000), "keep_count": self._app.keep_count}
         for name, function in self._app.functions.items():
-            if function.keep_s is not None:
-                kept[f"keep_ms:{name}"] = int(function.keep_s * 1000)
+            kept[f"keep_ms:{name}"] = "" if function.keep_s is None else int(function.keep_s * 1000)
         return kept
 
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from scheduler import transitions
 from scheduler.backoff import Outage
+from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.janitor import Janitor
 from scheduler.keys import Keys
@@ -42,7 +43,9 @@ async def promote(
     commands, listener = async_client(url), async_client(url, block_s=LEASE_MS / 1000)
     store = AsyncStore(keys, commands)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    promoter = Promoter(store, AsyncStore(keys, listener), name, outage)
+    promoter = Promoter(
+        store, AsyncStore(keys, listener), name, outage, lease_ms, lambda now_ms: janitor.observe(now_ms)
+    )
     janitor = Janitor(
         store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage
     )
@@ -63,9 +66,7 @@ async def _until(stop: asyncio.Event, *rooms: Awaitable[None]) -> None:
     try:
         await stop.wait()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end(*tasks)
 
 
 async def _keep(room: str, run: Callable[[], Awaitable[None]]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
@@ -60,7 +61,12 @@ class Worker:
         self._store = AsyncStore(keys, connections.commands)
         self._persistence = Persistence(self._store, self._outage)
         self._promoter = Promoter(
-            self._store, AsyncStore(keys, connections.listener), name, self._outage, self._settings.lease_ms
+            self._store,
+            AsyncStore(keys, connections.listener),
+            name,
+            self._outage,
+            self._settings.lease_ms,
+            lambda now_ms: self._janitor.observe(now_ms),
         )
         self._janitor = Janitor(
             self._store,
@@ -71,7 +77,9 @@ class Worker:
         )
         reader_id = connections.reader_id
         self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id)
-        self._claimer = Claimer(self._store, AsyncStore(keys, connections.reader), self._settings.queues, name)
+        self._claimer = Claimer(
+            self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
+        )
         self._committer = Committer(self._persistence, name, self._answered)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
         producer = Producer(app, JobIds(clock.now_ms), clock)
@@ -85,6 +93,7 @@ class Worker:
             reader_id,
         )
         self._running = 0
+        self._waiting: deque[Held] = deque()
         self._again: dict[Held, asyncio.TimerHandle] = {}
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
@@ -145,8 +154,9 @@ class Worker:
         # The read is ended by the server, never by cancelling it: entries in a reply nobody reads would wait for the
         # lease.
         while not claiming.done() and time.monotonic() < deadline:
-            with contextlib.suppress(Unavailable):
-                await self._connections.release_reader(self._store)
+            with contextlib.suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(_STOP_S / 5):
+                    await self._connections.release_reader(self._store)
             await asyncio.wait([claiming], timeout=0.05)
 
     async def _keep(self, room: str, run: Callable[[], Awaitable[None]]) -> None:
@@ -163,10 +173,10 @@ class Worker:
     # From the claim to the handler
 
     async def _claim(self) -> None:
-        concurrency = self._settings.concurrency
+        concurrency, quiet = self._settings.concurrency, 0
         while not self._stopping.is_set():
             # Ended handlers whose commit is on the wire leave room for others, up to as many again.
-            free = min(concurrency - self._running, 2 * concurrency - len(self._lease))
+            free = min(concurrency - self._running - len(self._waiting), 2 * concurrency - len(self._lease))
             if free <= 0:
                 self._room.clear()
                 await self._room.wait()
@@ -178,7 +188,9 @@ class Worker:
                 continue
             self._outage.over()
             self._take(claimed)
-            if self._settings.burst and not claimed and await self._exhausted():
+            # Twice, for what was promoted between the claim and the look at the due sets.
+            quiet = quiet + 1 if self._settings.burst and not claimed and await self._exhausted() else 0
+            if quiet == 2:
                 return
 
     async def _exhausted(self) -> bool:
@@ -199,16 +211,20 @@ class Worker:
         return not any(due)
 
     def _take(self, claimed: list[Held]) -> None:
-        actions = []
         for held in self._lease.add(claimed):
-            if self._stopping.is_set():
-                self._committer.retry(held, Retry(held.delivery, held.delivery.attempt - 1, 0))
-                continue
             if not held.delivery.job_id:
                 _log.error("a foreign entry in queue %s: %s", held.delivery.queue, held.delivery.entry)
                 self._drop(held)  # the janitor removes it when the lease is over
                 continue
             held.function = self._app.functions.get(held.name)
+            self._waiting.append(held)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Start what waits, as far as there is room: claims from several queues and conflicts may bring more."""
+        actions = []
+        while self._waiting and self._running < self._settings.concurrency and not self._stopping.is_set():
+            held = self._waiting.popleft()
             self._running += 1
             if held.is_action:
                 actions.append(held)
@@ -283,13 +299,13 @@ class Worker:
                 self._drop(held)
             case _:
                 assert_never(follows)
-        self._room.set()
+        self._make_room()
 
     def _restart(self, held: Held) -> None:
         self._again.pop(held, None)
-        self._running += 1
         held.interruption = None
-        self._start(held)
+        self._waiting.append(held)
+        self._admit()
 
     def _answered(self, held: Held, word: Word) -> None:
         _log.debug("answered job_id=%s function=%s word=%s", held.delivery.job_id, held.name, word)
@@ -301,14 +317,21 @@ class Worker:
 
     def _drop(self, held: Held) -> None:
         self._lease.remove(held)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        self._admit()
         self._room.set()
 
     def _lost(self, gone: list[Held]) -> None:
         """The janitor took these away, or somebody canceled them."""
         for held in gone:
             timer = self._again.pop(held, None)
-            if timer is not None:
-                timer.cancel()
+            if timer is not None or held in self._waiting:
+                if timer is not None:
+                    timer.cancel()
+                else:
+                    self._waiting.remove(held)
                 self._drop(held)
             elif held.begun or not held.is_action:
                 held.interrupt(Interruption.LEASE_LOST)
@@ -321,6 +344,9 @@ class Worker:
             timer.cancel()
             self._follow(held, Again(0))
         self._again.clear()
+        while self._waiting:
+            held = self._waiting.popleft()
+            self._committer.retry(held, Retry(held.delivery, held.attempt - 1, 0))
         for held in self._lease.held():
             if not held.is_action:
                 held.interrupt(Interruption.STOP)
@@ -340,12 +366,14 @@ class Worker:
                     await self._room.wait()
 
     async def _leave(self) -> None:
+        await self._lease.stop()  # a renewal after it would bring the heartbeat back
         try:
             async with asyncio.timeout(_STOP_S):
                 await self._presence.leave()
         except TimeoutError:
             _log.warning("redis is away: what is held comes back when the lease is over")
-        await self._close()
+        finally:
+            await self._close()
 
     async def _close(self) -> None:
         self._executor.close()

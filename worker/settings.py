@@ -16,7 +16,7 @@ class WorkerSettings:
     """Settings of one worker process.
 
     Attributes:
-        queues: The queues it takes jobs from; the first ones are read first.
+        queues: The queues it takes jobs from, equally.
         concurrency: Handlers it runs at once.
         lease_ms: Within this time the work of a dead worker is taken up by another, 1,000 or more.
         max_deliveries: After so many deaths of workers a job fails.
@@ -36,12 +36,16 @@ class WorkerSettings:
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
 
     def __post_init__(self) -> None:
+        if isinstance(self.queues, str):
+            raise InvalidOption(f"queues: expected a tuple of names, got the text {self.queues!r}")
         if not self.queues or len(set(self.queues)) != len(self.queues):
             raise InvalidOption(
                 f"queues: expected different names, at least one, got {', '.join(self.queues) or 'none'}"
             )
-        for queue in self.queues:
-            check_queue(queue)
+        object.__setattr__(self, "queues", tuple(check_queue(queue) for queue in self.queues))
+        for name in ("concurrency", "lease_ms", "max_deliveries"):
+            if not isinstance(getattr(self, name), int):
+                raise InvalidOption(f"{name}: expected an int, got {getattr(self, name)!r}")
         _at_least("concurrency", self.concurrency, 1, 10_000)
         _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000)
         _at_least("max_deliveries", self.max_deliveries, 1, 1_000)

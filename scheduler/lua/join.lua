@@ -2,7 +2,7 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 worker's name, 3 life of the heartbeat in ms, 4 n fields of the worker, then n pairs;
---       5 m settings, then m pairs; then the number of functions, then pairs (name, description as JSON); then the queues
+--       5 m settings, then m pairs ('' takes one back); then the number of functions, then pairs (name, description as JSON); then the queues
 -- Returns now in ms.
 -- Again: the same. Also called by a worker about once a minute, which keeps its functions known.
 -- Cost  O(functions). Caller: Presence.
@@ -27,8 +27,12 @@ local fields, settings, functions = take_pairs(), take_pairs(), take_pairs()
 redis.call('ZADD', NS .. 'workers', int(now), worker)
 redis.call('HSET', NS .. 'worker:' .. worker, 'seen', int(now), unpack(fields))
 redis.call('PEXPIRE', NS .. 'worker:' .. worker, beat_ms)
-if #settings > 0 then
-  redis.call('HSET', NS .. 'settings', unpack(settings))
+for i = 1, #settings, 2 do
+  if settings[i + 1] == '' then
+    redis.call('HDEL', NS .. 'settings', settings[i])
+  else
+    redis.call('HSET', NS .. 'settings', settings[i], settings[i + 1])
+  end
 end
 for i = 1, #functions, 2 do
   redis.call('HSET', NS .. 'functions', functions[i], functions[i + 1])

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 nonce, 3 promoter's name, 4 lease in ms, 5 most jobs to move (1 to 1000)
--- Returns {LEAD, moved, next due time in ms or '', now in ms}, or {FOLLOW, ms until the leader's lease ends}
+-- Returns {LEAD, moved, next due time in ms or '', now in ms, queues with a key of the wrong type}, or {FOLLOW, ms until the leader's lease ends,
+--         now in ms}
 -- Again: moves the next ones.
 -- Cost  O(queues + moved log due); a hundred jobs hold the server for about 1 ms. Caller: Promoter.
 -- flags: allow-oom
@@ -14,12 +15,18 @@ local now = read_clock()
 local nonce, name, lease_ms, limit = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local leader = redis.call('GET', NS .. 'promoter')
 if leader and leader ~= name then
-  return { 'FOLLOW', redis.call('PTTL', NS .. 'promoter') }
+  return { 'FOLLOW', redis.call('PTTL', NS .. 'promoter'), int(now) }
 end
 
-local known = redis.call('SMEMBERS', NS .. 'queues')
-for _, queue in ipairs(known) do
-  look_at_queue(queue)
+-- A queue with a key of the wrong type is left out and named: it must not hold up the others.
+local known, damaged = {}, {}
+for _, queue in ipairs(redis.call('SMEMBERS', NS .. 'queues')) do
+  if is_sound(queue) then
+    look_at_queue(queue)
+    known[#known + 1] = queue
+  else
+    damaged[#damaged + 1] = queue
+  end
 end
 redis.call('SET', NS .. 'promoter', name, 'PX', lease_ms)
 
@@ -33,4 +40,4 @@ for _, queue in ipairs(known) do
     next_due = head
   end
 end
-return { 'LEAD', moved, next_due and int(next_due) or '', int(now) }
+return { 'LEAD', moved, next_due and int(next_due) or '', int(now), damaged }

@@ -31,6 +31,17 @@ local function has_group(stream)
   return false
 end
 
+-- Each by the lease of its own worker, if that is still known: deployments with different leases work side by side.
+local idle_times = {}
+
+local function idle_of(consumer)
+  if not idle_times[consumer] then
+    local lease_ms = tonumber(redis.call('HGET', NS .. 'worker:' .. consumer, 'lease_ms') or '')
+    idle_times[consumer] = math.max(tonumber(idle_ms), lease_ms and lease_ms * 3 / 4 or 0)
+  end
+  return idle_times[consumer]
+end
+
 local function read_fields(stream, entry)
   local found = redis.call('XRANGE', stream, entry, entry)[1]
   local fields = {}
@@ -40,28 +51,53 @@ local function read_fields(stream, entry)
   return fields
 end
 
+-- What is known of a lost entry; without `deaths` where it counts no longer.
+local function look_at_entry(queue, stream, entry)
+  local fields = read_fields(stream, entry)
+  local one = { queue = queue, entry = entry, id = fields.job }
+  local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters')
+  if status and not status[1] and status[2] == fields.token then
+    one.head = read_head(fields.job)
+    one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
+    local _, name, key = read_spec(one.head)
+    one.name, one.key = name or '', key or ''
+    check_complete(one.name, one.waiters)
+  end
+  return one
+end
+
+-- The lost entries of a queue, `limit` at most. Those of workers with a longer lease are passed over, page by page.
+local PAGES = 10
+
+local function find_lost(queue, stream)
+  local found, start = {}, '-'
+  for _ = 1, PAGES do
+    local entries = redis.call('XPENDING', stream, GROUP, 'IDLE', idle_ms, start, '+', limit)
+    for _, entry in ipairs(entries) do
+      if #found < limit and tonumber(entry[3]) >= idle_of(entry[2]) then
+        found[#found + 1] = look_at_entry(queue, stream, entry[1])
+      end
+    end
+    if #entries < limit or #found == limit then
+      break
+    end
+    start = '(' .. entries[#entries][1]
+  end
+  return found
+end
+
 local lost, held, more = {}, 0, 0
 for _, queue in ipairs(redis.call('SMEMBERS', NS .. 'queues')) do
   local stream = NS .. 'ready:' .. queue
-  if has_group(stream) then
+  if is_sound(queue) and has_group(stream) then
     look_at_queue(queue)
     held = held + tonumber(redis.call('XPENDING', stream, GROUP)[1])
-    local entries = redis.call('XPENDING', stream, GROUP, 'IDLE', idle_ms, '-', '+', limit)
-    if #entries == limit then
-      more = more + 1
-    end
-    for _, entry in ipairs(entries) do
-      local fields = read_fields(stream, entry[1])
-      local one = { queue = queue, entry = entry[1], id = fields.job }
-      local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters')
-      if status and not status[1] and status[2] == fields.token then
-        one.head = read_head(fields.job)
-        one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
-        local _, name, key = read_spec(one.head)
-        one.name, one.key = name or '', key or ''
-        check_complete(one.name, one.waiters)
-      end
+    local found = find_lost(queue, stream)
+    for _, one in ipairs(found) do
       lost[#lost + 1] = one
+    end
+    if #found == limit then
+      more = more + 1
     end
   end
 end

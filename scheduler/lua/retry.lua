@@ -30,6 +30,7 @@ for i = 1, count do
     local id, queue, entry, attempts, delay = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], tonumber(ARGV[at + 5])
     drop_entry(queue, entry)
     redis.call('HSET', NS .. 'status:' .. id, 'attempts', attempts)
+    redis.call('HDEL', NS .. 'status:' .. id, 'deaths') -- its worker lived to tell
     if delay > 0 then
       redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
       add_due(queue, id, soon + delay, now)

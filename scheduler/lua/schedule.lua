@@ -21,6 +21,11 @@ for i = 1, tonumber(ARGV[3]) do
   local job = read_create(4 + (i - 1) * CREATE_ARGS)
   local word, id = 'OK', job.id
   local holder = job.key ~= '' and (fresh_keys[job.key] or redis.call('GET', NS .. 'key:' .. job.key))
+  -- A key whose job is gone without its spec (damaged, deleted by hand) stands for nothing.
+  if holder and not fresh_keys[job.key]
+    and redis.call('EXISTS', NS .. 'job:' .. holder, NS .. 'status:' .. holder) == 0 then
+    holder = false
+  end
   if fresh_ids[id] or redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0 then
     word = 'EXISTS'
   elseif holder then

@@ -95,7 +95,7 @@ def test_count(room: Room) -> None:
 
 
 def test_options_that_the_library_refuses(room: Room) -> None:
-    assert "cursor: not one that a page returned" in room.run("job", "list", "--cursor", "x").stderr
+    assert "cursor: not one that this list returned" in room.run("job", "list", "--cursor", "x").stderr
     assert "queue: expected" in room.run("job", "list", "--queue", "a b").stderr
     assert room.run("job", "list", "--state", "lost").exit_code == 2
     assert room.run("job", "list", "--limit", "0").exit_code == 2

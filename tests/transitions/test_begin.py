@@ -23,6 +23,7 @@ def test_normal(world: World) -> None:
     assert world.ready() == []
     assert world.command("XPENDING", world.keys.ready("q"), "workers")[0] == 0
     assert int(world.command("ZSCORE", world.keys.running, delivery.job_id)) == NOW + 1003
+    assert world.status(delivery.job_id).keys() == {"token", "state", "started", "worker", "attempts"}
 
 
 def test_twice(world: World) -> None:

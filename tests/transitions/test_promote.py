@@ -114,7 +114,18 @@ def test_attempts_go_on(world: World) -> None:
     assert (again.attempt, world.commit(again)) == (5, Word.OK)
 
 
-@pytest.mark.parametrize("key", ["promoter", "queues", "due:q", "ready:q", "due:r"])
+@pytest.mark.parametrize("key", ["due:q", "ready:q"])
+def test_a_damaged_queue_holds_up_no_other(world: World, key: str) -> None:
+    # C7.3
+    world.schedule(delay=1)
+    other = world.schedule(delay=1, queue="r")
+    world.break_key(key)
+    lead = world.run(promote(NOW + 1))
+    assert (lead.leads, lead.moved, lead.damaged) == (True, 1, ("q",))
+    assert world.ready("r") == [other]
+
+
+@pytest.mark.parametrize("key", ["promoter", "queues"])
 def test_wrong_type(world: World, key: str) -> None:
     # C7.3
     world.schedule(delay=1)

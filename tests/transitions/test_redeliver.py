@@ -164,7 +164,7 @@ def dying(world: World, queue: str, name: str) -> Delivery:
 
 @pytest.mark.parametrize(
     "key",
-    ["queues", "due:q", "ready:q", "done:failed", "expiry", f"stats:{NAME}", "settings", "status", "job", "mail:m-q"],
+    ["queues", "done:failed", "expiry", f"stats:{NAME}", "settings", "status", "job", "mail:m-q"],
 )
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
@@ -172,3 +172,14 @@ def test_wrong_type(world: World, key: str) -> None:
     second = dying(world, "q", NAME)
     world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
     world.refuses(redeliver())
+
+
+def test_each_delivery_is_judged_by_the_lease_of_its_own_worker(world: World) -> None:
+    # C3.3: deployments with different leases work side by side; the leader's is not everybody's.
+    delivery = lose(world)
+    consumer = world.command("XPENDING", world.keys.ready("q"), GROUP, "-", "+", 1)[0][1].decode()
+    world.command("HSET", world.keys.worker(consumer), "lease_ms", 10**9)
+    assert world.run(redeliver()).redelivered == 0
+    world.command("HSET", world.keys.worker(consumer), "lease_ms", 1)
+    assert world.run(redeliver()).redelivered == 1
+    assert world.commit(delivery) == Word.LOST

@@ -48,7 +48,7 @@ class Chunk:
         return int.from_bytes(self._take(size), "little")
 
     def _string(self) -> str:
-        return self._take(self._int(8)).rstrip(b"\0").decode()
+        return self._take(self._int(8)).rstrip(b"\0").decode("latin-1")
 
     def _constant(self) -> object:
         kind = self._int(1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.call import Request
-from scheduler.errors import LimitExceeded
+from scheduler.errors import InvalidCall, LimitExceeded
 from scheduler.ids import JobId
 from scheduler.settings import Limits
 from scheduler.transaction import Conflict, Transaction
@@ -251,14 +251,24 @@ async def test_a_savepoint_restores_all_that_was_buffered_and_keeps_the_reads() 
 async def test_savepoints_nest() -> None:
     # C3.9
     transaction = begin()
-    outer = transaction.savepoint()
+    outer = transaction.savepoint(0)
     transaction.put("t:a", b"1", new=True)
-    inner = transaction.savepoint()
+    inner = transaction.savepoint(1)
     transaction.put("t:a", b"2", new=False)
     transaction.restore(inner)
     assert transaction.writes == [("add", "t:a", b"1")]
     transaction.restore(outer)
     assert transaction.writes == []
+
+
+def test_savepoints_are_a_stack() -> None:
+    # C3.9: undoing one of two that run at the same time would undo the other's work.
+    transaction = begin()
+    first = transaction.savepoint(0)
+    with pytest.raises(InvalidCall, match="await them one by one"):
+        transaction.savepoint(0)
+    transaction.release(first)
+    transaction.restore(transaction.savepoint(0))
 
 
 # Limits

@@ -16,6 +16,13 @@ local function look_at_queue(queue)
   return queues[queue]
 end
 
+-- Whether both keys of a queue have their types.
+local function is_sound(queue)
+  local due = redis.call('TYPE', NS .. 'due:' .. queue).ok
+  local ready = redis.call('TYPE', NS .. 'ready:' .. queue).ok
+  return (due == 'zset' or due == 'none') and (ready == 'stream' or ready == 'none')
+end
+
 local function check_wake()
   redis.call('LLEN', NS .. 'wake')
 end

@@ -3,12 +3,9 @@
 -- The first eight are strings, so that a script can read them without a msgpack library (not every server has one).
 local SPEC_HEADER_BYTES = 1200
 
+-- For the version and the two times: below 32 characters.
 local function pack_str(text)
-  local length = #text
-  if length < 32 then
-    return string.char(0xa0 + length) .. text
-  end
-  return string.char(0xd9, length) .. text
+  return string.char(0xa0 + #text) .. text
 end
 
 -- The caller sends everything from the queue on; created and scheduled are only known here.
