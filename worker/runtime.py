@@ -37,8 +37,9 @@ from worker.settings import WorkerSettings
 
 _log = logging.getLogger("duestream.worker")
 
-_STOP_S = 5.0
-"""How long a stop waits for Redis beyond the time of grace; what is left then comes back by its lease."""
+_RELEASE_S, _ANSWER_S, _LEAVE_S = 2.0, 3.0, 2.0
+"""How long a stop waits for Redis at most, in seconds beyond the time of grace: to end the blocking read, to answer for
+what is still held, to take the worker off the list. What is left then comes back by its lease."""
 
 
 class Worker:
@@ -150,12 +151,12 @@ class Worker:
         await asyncio.wait([claiming, stopping], return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
         self._room.set()
-        deadline = time.monotonic() + _STOP_S
+        deadline = time.monotonic() + _RELEASE_S
         # The read is ended by the server, never by cancelling it: entries in a reply nobody reads would wait for the
         # lease.
         while not claiming.done() and time.monotonic() < deadline:
             with contextlib.suppress(Unavailable, TimeoutError):
-                async with asyncio.timeout(_STOP_S / 5):
+                async with asyncio.timeout(_RELEASE_S / 2):
                     await self._connections.release_reader(self._store)
             await asyncio.wait([claiming], timeout=0.05)
 
@@ -355,7 +356,7 @@ class Worker:
         for held in self._lease.held():
             if held.begun:
                 held.interrupt(Interruption.STOP)
-        await self._until_ended(max(deadline, time.monotonic()) + _STOP_S)
+        await self._until_ended(time.monotonic() + _ANSWER_S)
 
     async def _until_ended(self, deadline: float) -> None:
         """Until nothing is held, or the monotonic time `deadline`."""
@@ -368,7 +369,7 @@ class Worker:
     async def _leave(self) -> None:
         await self._lease.stop()  # a renewal after it would bring the heartbeat back
         try:
-            async with asyncio.timeout(_STOP_S):
+            async with asyncio.timeout(_LEAVE_S):
                 await self._presence.leave()
         except TimeoutError:
             _log.warning("redis is away: what is held comes back when the lease is over")
