@@ -12,7 +12,7 @@ from scheduler import transitions
 from scheduler.backoff import Outage
 from scheduler.errors import Unavailable
 from scheduler.job import JobError
-from scheduler.store import AsyncStore
+from scheduler.store import READER_NAME, AsyncStore
 
 BATCH = 100
 _PRUNE_EVERY_S = 60.0
@@ -106,7 +106,9 @@ class Janitor:
             reader, lease_ms = await self._store.command("HMGET", worker, "reader", "lease_ms")
             if reader and int(seen_ms) <= now_ms - int(lease_ms or 0) * 3 // 4:
                 await self._store.command("HDEL", worker, "reader")
-                await self._store.command("CLIENT", "KILL", "ID", reader)
+                # After a restart of the server the id may be anybody's.
+                if f"name={READER_NAME} ".encode() in await self._store.command("CLIENT", "LIST", "ID", reader):
+                    await self._store.command("CLIENT", "KILL", "ID", reader)
 
     async def _prune(self) -> tuple[int, bool]:
         if time.monotonic() - self._pruned_at < _PRUNE_EVERY_S:

@@ -24,6 +24,9 @@ from scheduler.transitions import Argument, Transition
 T = TypeVar("T")
 
 TIMEOUT_S = 5.0
+READER_NAME = "duestream-reader"
+"""What the blocking readers of workers are called in CLIENT LIST."""
+
 _CONNECTIONS = 32
 _CONNECT_TIMEOUT_S = 5.0
 _RETRIES = 3
@@ -186,7 +189,7 @@ def reader_client(url: str, block_s: float, connected: Callable[[int], None]) ->
         await connection.send_command("CLIENT", "ID")
         connected(int(await connection.read_response()))
 
-    options = _options(block_s) | {"max_connections": 1, "redis_connect_func": greet}
+    options = _options(block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), 0)
     pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
     return redis.asyncio.Redis.from_pool(pool)

@@ -92,7 +92,7 @@ _WORK = _options(
     ),
     click.option(
         "-Q", "--queues", type=Names(), envvar="DUESTREAM_QUEUES", show_envvar=True,
-        help="default,mail: queues to take jobs from, the first ones first. [default: all that the app names]",
+        help="default,mail: queues to take jobs from. [default: all that the app names]",
     ),
     click.option(
         "--grace", type=Duration(), default="25s", show_default=True, envvar="DUESTREAM_GRACE", show_envvar=True,
