@@ -98,7 +98,7 @@ class Job:
             scheduled_time=0,
             created_time=0,
             completed_time=_int(status.get(b"completed")),
-            error=JobError("DamagedJob", reason),
+            error=JobError.unpack(status[b"error"]) if b"error" in status else JobError("DamagedJob", reason),
         )
 
     @classmethod

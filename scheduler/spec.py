@@ -28,7 +28,10 @@ class Spec(NamedTuple):
         Raises:
             InvalidValue: It is damaged, or of a version this code does not know.
         """
-        fields = values.unpack(data)
+        try:
+            fields = values.unpack(data)
+        except InvalidValue as error:
+            raise InvalidValue(f"spec: damaged: {error}") from error
         if not isinstance(fields, list) or not fields or fields[0] != "1":
             raise InvalidValue("spec: damaged, or written by a version of duestream that this one does not know")
         try:
