@@ -318,8 +318,8 @@ def _explained(label: str, value: object, error: Exception) -> str:
             more = f" and {error.error_count() - 1} more" if error.error_count() > 1 else ""
         else:
             reason = f"{reason}: {error}"
-    except Exception:  # noqa: BLE001, S110 - the user's own __str__ failed: the type says enough
-        pass
+    except Exception as again:  # noqa: BLE001  the user's own __str__ failed: the types say enough
+        reason = f"{type(error).__name__} ({type(again).__name__} when asked for its message)"
     return f"{label}: {_one_line(reason, 300)} (got {_shown(value)}){more}"
 
 

@@ -18,8 +18,6 @@ from tests.cli_worker.conftest import Start
 from tests.cli_worker.processes import JOBS, Running, until
 from worker import dev
 
-pytest.importorskip("watchfiles")
-
 TARGET = "jobs:app"
 
 
