@@ -60,6 +60,7 @@ NAMES = (
     "begin",
     "cancel",
     "commit",
+    "count",
     "describe",
     "expire",
     "finish",

@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from scheduler import scripts
 from scheduler.call import Request
 from scheduler.errors import InvalidValue
-from scheduler.job import CancelOutcome, Job
+from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -342,6 +342,11 @@ def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
         return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]
 
     return Transition(scripts.load("show"), ["", *job_ids], parse)
+
+
+def count() -> Transition[dict[JobState, int]]:
+    """Count the jobs of each state."""
+    return Transition(scripts.load("count"), [""], lambda reply: dict(zip(JobState, map(int, reply), strict=True)))
 
 
 def describe(names: Sequence[str]) -> Transition[list[dict[str, Any] | None]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from scheduler.function import AnyFunction, Kind
+from scheduler.job import JobError
 from scheduler.spec import Spec
 from scheduler.transitions import Delivery
 
@@ -35,6 +36,7 @@ class Held:
         task: What runs it.
         entered: The task has come to the handler; a task cancelled before its first step would end without a word.
         interruption: Why the handler was or is to be cancelled.
+        failure: What the job fails with, if it does; for the log, once Redis has it.
     """
 
     delivery: Delivery
@@ -47,6 +49,7 @@ class Held:
     task: asyncio.Task[None] | None = None
     entered: bool = False
     interruption: Interruption | None = None
+    failure: JobError | None = None
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.ids import JobIds
 from scheduler.janitor import Janitor
+from scheduler.job import JobError, JobState
 from scheduler.keys import Keys
 from scheduler.operations import Producer
 from scheduler.promoter import Promoter
@@ -29,6 +30,7 @@ from worker.connections import Connections
 from worker.delivery import Held, Interruption
 from worker.executor import Executor, not_runnable
 from worker.host import WorkerHost
+from worker.joblog import log_answer, log_retry
 from worker.lease import Lease
 from worker.outcome import Again, Next, Nothing, after_action, after_conflict, after_mutation
 from worker.persistence import Persistence
@@ -286,11 +288,15 @@ class Worker:
 
     def _follow(self, held: Held, follows: Next) -> None:
         match follows:
-            case Commit():
-                self._committer.commit(held, follows)
-            case Finish():
-                self._committer.finish(held, follows)
-            case Retry():
+            case Commit(state=state, value=value) | Finish(state=state, value=value):
+                held.failure = JobError.unpack(value) if state == JobState.FAILED else None
+                if isinstance(follows, Commit):
+                    self._committer.commit(held, follows)
+                else:
+                    self._committer.finish(held, follows)
+            case Retry(delay_ms=delay_ms):
+                held.failure = None
+                log_retry(held, delay_ms)
                 self._committer.retry(held, follows)
             case Again(delay_ms) if not self._stopping.is_set():
                 self._again[held] = asyncio.get_running_loop().call_later(delay_ms / 1000, self._restart, held)
@@ -309,7 +315,7 @@ class Worker:
         self._admit()
 
     def _answered(self, held: Held, word: Word) -> None:
-        _log.debug("answered job_id=%s function=%s word=%s", held.delivery.job_id, held.name, word)
+        log_answer(held, word)
         if word is Word.CONFLICT:
             held.conflicts += 1
             self._follow(held, after_conflict(held))
@@ -351,6 +357,9 @@ class Worker:
         for held in self._lease.held():
             if not held.is_action:
                 held.interrupt(Interruption.STOP)
+        actions = sum(held.begun for held in self._lease.held())
+        if actions:
+            _log.info("stopping: actions=%d run on, for up to %g s", actions, self._settings.grace_s)
         deadline = time.monotonic() + self._settings.grace_s
         await self._until_ended(deadline)
         for held in self._lease.held():

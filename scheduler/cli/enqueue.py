@@ -106,6 +106,7 @@ def _enqueue_one(
     ((word, job_id),) = session.store.drive(send(session.producer, [call]))
     found: dict[str, Any] = {"id": job_id, "duplicate": word is Word.KEY}
     if options["wait"]:
+        click.echo(f"waiting for {job_id}", err=True)  # known even if the wait is cut off
         timeout_ms = options["timeout"]
         found["result"] = session.scheduler.result(job_id, None if timeout_ms is None else timeout_ms / 1000)
     if options["as_json"]:

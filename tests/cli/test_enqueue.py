@@ -155,7 +155,7 @@ def test_wait_for_a_job_that_failed_is_one_line_and_exit_code_1(room: Room) -> N
     job_id = room.fail("orders", "shop:order", JobError("SoldOut", "none left\nat all"), "k")
     result = room.run("enqueue", "shop:order", "item=1", "--key", "k", "--wait")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"error: job {job_id} failed: SoldOut: none left at all\n"
+    assert result.stderr == f"waiting for {job_id}\nerror: job {job_id} failed: SoldOut: none left at all\n"
 
 
 def test_wait_gives_up_after_its_timeout(room: Room) -> None:

@@ -133,7 +133,7 @@ def test_ctrl_c_is_one_line(room: Room) -> None:
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (1, "", "error: interrupted\n")
+    assert (process.returncode, out, err) == (1, "", f"waiting for {job_id}\nerror: interrupted\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

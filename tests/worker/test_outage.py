@@ -32,6 +32,7 @@ def check_all_done(scheduler: SyncScheduler, count: int = JOBS) -> None:
             return False
 
     wait_until(idle, 40, "the end of all work")
+    assert [job.error for job in scheduler.list(state="failed").jobs] == []
     assert scheduler.count(state="success", function="faulty:deposit") == count
     assert scheduler.count(state="success", function="faulty:note") == count
     total = sum(scheduler.result(scheduler.run_after(0, "faulty:read_balance", f"a{n}"), timeout=10) for n in range(7))

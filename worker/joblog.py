@@ -1,0 +1,29 @@
+"""What the log says of each job: a failure is a warning, whatever else ends or waits is for those who ask for it."""
+
+from __future__ import annotations
+
+import logging
+
+from scheduler.context import job_log
+from scheduler.transitions import Word
+from worker.delivery import Held
+
+
+def log_answer(held: Held, word: Word) -> None:
+    """What became of a delivery, once Redis has said so."""
+    log = job_log(held.delivery.job_id, held.name, held.attempt)
+    if word is Word.CONFLICT:
+        log.debug("conflict: what it read has changed, it starts again")
+    elif word is Word.LOST:
+        log.debug("lost: the delivery was another's, or the job had ended")
+    elif held.failure is not None:
+        log.warning("failed: %s: %s", held.failure.type, held.failure.message)
+        if held.failure.traceback:
+            log.debug("%s", held.failure.traceback.rstrip())
+    elif log.isEnabledFor(logging.DEBUG):
+        log.debug("ended after %d ms", held.elapsed_ms())
+
+
+def log_retry(held: Held, delay_ms: int) -> None:
+    """A delivery goes back; it runs again."""
+    job_log(held.delivery.job_id, held.name, held.attempt).info("given back, runs again in %d ms", delay_ms)
