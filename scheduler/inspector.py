@@ -14,7 +14,6 @@ from typing import Any, Final
 from scheduler import transitions
 from scheduler.job import JobState
 from scheduler.keys import GROUP, Keys
-from scheduler.listing import JobFilter, count_jobs
 from scheduler.operations import Steps
 
 SCAN_COUNT: Final = 1_000
@@ -196,19 +195,17 @@ def read_functions(keys: Keys) -> Steps[list[FunctionView]]:
 def read_app(keys: Keys) -> Steps[AppView]:
     """The server, the jobs by state, who works and who promotes."""
     server = yield from read_server()
-    jobs = yield from count_states(keys)
+    jobs = yield from count_states()
     workers = yield from read_workers(keys)
     promoter = yield ("GET", keys.promoter)
     alive = sum(worker.alive for worker in workers)
     return AppView(keys.namespace, server, jobs, alive, promoter.decode() if promoter else None)
 
 
-def count_states(keys: Keys) -> Steps[dict[str, int]]:
-    """How many jobs there are in each state."""
-    counts = {}
-    for state in JobState:
-        counts[state.value] = yield from count_jobs(keys, JobFilter(state))
-    return counts
+def count_states() -> Steps[dict[str, int]]:
+    """How many jobs there are in each state, at one moment."""
+    counts: dict[JobState, int] = yield transitions.count()
+    return {state.value: count for state, count in counts.items()}
 
 
 def read_server() -> Steps[ServerView]:

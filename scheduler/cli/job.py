@@ -80,7 +80,7 @@ def count(target: Target, as_json: bool, **filters: Any) -> None:
             return
         from scheduler.inspector import count_states
 
-        counts = session.store.drive(count_states(session.store.keys))
+        counts = session.store.drive(count_states())
         if as_json:
             print_json(counts)
         else:
