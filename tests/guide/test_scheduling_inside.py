@@ -90,7 +90,7 @@ async def test_a_delay_counts_from_the_start_of_the_mutation(
     @app.mutation
     async def slow(ctx: MutationContext) -> tuple[int, JobId]:
         job_id = await ctx.scheduler.run_after(60_000, child)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # the time that must not be added to the delay; nothing is waited for
         return ctx.now, job_id
 
     await start_worker()
