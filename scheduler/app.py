@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from scheduler.context import ActionContext, BlockingActionContext, BlockingMutationContext, MutationContext
+from scheduler.context import (
+    ActionContext,
+    BlockingActionContext,
+    BlockingMutationContext,
+    BlockingQueryContext,
+    MutationContext,
+    QueryContext,
+)
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
 from scheduler.settings import (
@@ -18,14 +25,18 @@ from scheduler.settings import (
     check_exceptions,
     check_namespace,
 )
+from scheduler.table import Document, Index, Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _Mutation = Function[MutationContext, P, R, Coroutine[Any, Any, R]]
 _PlainMutation = Function[BlockingMutationContext, P, R, R]
 _Action = Function[ActionContext, P, R, Coroutine[Any, Any, R]]
 _PlainAction = Function[BlockingActionContext, P, R, R]
+_Query = Function[QueryContext, P, R, Coroutine[Any, Any, R]]
+_PlainQuery = Function[BlockingQueryContext, P, R, R]
 
 
 class MutationDecorator(Protocol):
@@ -48,6 +59,15 @@ class ActionDecorator(Protocol):
     ) -> _Action[P, R]: ...
     @overload
     def __call__(self, handler: Callable[Concatenate[BlockingActionContext, P], R], /) -> _PlainAction[P, R]: ...
+
+
+class QueryDecorator(Protocol):
+    """What `@app.query(...)` returns: takes an `async def`, or a plain `def` that will run in a thread."""
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
 
 
 class App:
@@ -83,7 +103,11 @@ class App:
         self.limits = limits or Limits()
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
-        """The registered functions by name."""
+        """The mutations and actions by name."""
+        self._queries: dict[str, AnyFunction] = {}
+        self._tables: dict[str, Table[Any]] = {}
+        self.tables = MappingProxyType(self._tables)
+        """The declared tables by name."""
 
     @overload
     def mutation(
@@ -230,6 +254,55 @@ class App:
         """Register an action that no untrusted client may schedule (C1.6); see `action`."""
         return self._register(Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s))
 
+    @overload
+    def query(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...
+    @overload
+    def query(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
+    @overload
+    def query(self, /, *, name: str | None = None) -> QueryDecorator: ...
+    def query(self, handler: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+        """Register a query: it reads documents and changes nothing; other functions call it with `ctx.run_query`.
+
+        Args:
+            handler: `async def f(ctx: QueryContext, ...)`, or a plain `def` with a `BlockingQueryContext`.
+            name: Its name; "<module>:<function>" by default.
+
+        Raises:
+            As `mutation` does.
+        """
+        return self._register(Kind.QUERY, False, handler, FunctionOptions(name))
+
+    @overload
+    def table(
+        self, name: str, *, schema: None = None, indexes: Mapping[str, Sequence[str]] | None = None
+    ) -> Table[Document]: ...
+    @overload
+    def table(self, name: str, *, schema: type[T], indexes: Mapping[str, Sequence[str]] | None = None) -> Table[T]: ...
+    def table(
+        self, name: str, *, schema: type[Any] | None = None, indexes: Mapping[str, Sequence[str]] | None = None
+    ) -> Table[Any]:
+        """Declare a table of documents (C6.1).
+
+        Args:
+            name: A letter or '_', then up to 63 letters, digits, '_', '.' or '-'.
+            schema: A pydantic model, a dataclass or a TypedDict. Documents are validated by it when they are written,
+                and come back as it. Its field `id`, if it has one, holds the document's id and is not stored.
+            indexes: The fields that each sorts by, by name: `{"by_owner": ["owner", "opened_ms"]}`. A new one of a
+                table that has documents is built by the workers; queries of it wait until then.
+
+        Raises:
+            InvalidDocument, InvalidOption, TypeError: Naming what is wrong; a name that is used already, too.
+        """
+        table: Table[Any] = Table(name, schema, indexes or {})
+        if self._tables.setdefault(name, table) is not table:
+            raise InvalidOption(f"table: {name!r} is declared already")
+        return table
+
+    @property
+    def indexes(self) -> list[Index]:
+        """The indexes of all declared tables."""
+        return [index for table in self._tables.values() for index in table.indexes.values()]
+
     def find(self, function: AnyFunction | str) -> AnyFunction | str:
         """The function registered here under a name, or what was given where there is none."""
         return self._functions.get(function, function) if isinstance(function, str) else function
@@ -241,11 +314,15 @@ class App:
             InvalidCall: It was registered elsewhere, or is not of the kind.
         """
         if kind is not None and getattr(function, "kind", None) is not kind:
-            raise InvalidCall(f"function: run_{kind} takes {kind}s of this app, got {function!r}")
-        if self._functions.get(function.name) is not function:
+            plural = "queries" if kind is Kind.QUERY else f"{kind}s"
+            raise InvalidCall(f"function: run_{kind} takes {plural} of this app, got {function!r}")
+        if self._registered(function.name) is not function:
             raise InvalidCall(
                 f"function: {function.name} is registered in app {function.app!r}, not in {self.namespace!r}"
             )
+
+    def _registered(self, name: str) -> AnyFunction | None:
+        return self._functions.get(name) or self._queries.get(name)
 
     def _register(
         self, kind: Kind, internal: bool, handler: Callable[..., Any] | None, options: FunctionOptions
@@ -257,12 +334,13 @@ class App:
             registered: AnyFunction = Function(
                 function, app=self.namespace, kind=kind, internal=internal, options=options
             )
-            known = self._functions.setdefault(registered.name, registered)
-            if known is not registered:
+            known = self._registered(registered.name)
+            if known is not None:
                 raise DuplicateFunction(
                     f"function: {registered.name!r} is registered already, by {known.handler.__module__}."
                     f"{known.handler.__qualname__} (give one of them a name=)"
                 )
+            (self._queries if kind is Kind.QUERY else self._functions)[registered.name] = registered
             return registered
 
         return decorate if handler is None else decorate(handler)

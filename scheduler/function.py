@@ -24,10 +24,11 @@ V = TypeVar("V")
 
 
 class Kind(StrEnum):
-    """What is promised: a mutation happens exactly once, an action at most once."""
+    """What is promised: a mutation happens exactly once, an action at most once; a query changes nothing."""
 
     MUTATION = "mutation"
     ACTION = "action"
+    QUERY = "query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Function(Generic[C, P, R, V]):
 
 AnyFunction = Function[Any, Any, Any, Any]
 
-_TIMEOUT_S = {Kind.MUTATION: 300.0, Kind.ACTION: 1800.0}
+_TIMEOUT_S = {Kind.MUTATION: 300.0, Kind.ACTION: 1800.0, Kind.QUERY: 300.0}
 
 
 def _name_of(handler: Callable[..., Any]) -> str:
@@ -152,6 +153,8 @@ def _resolve(function: AnyFunction | str) -> tuple[str, AnyFunction | None]:
     if not isinstance(function, Function):
         hint = " (decorate it with @app.mutation or @app.action)" if callable(function) else ""
         raise InvalidCall(f"function: expected a registered function or its name, got {_describe(function)}{hint}")
+    if function.kind is Kind.QUERY:
+        raise InvalidCall(f"function: {function.name} is a query and cannot be scheduled (call it with ctx.run_query)")
     return function.name, function
 
 

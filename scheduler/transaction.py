@@ -1,25 +1,24 @@
 """What a mutation has read and means to do. Nothing leaves before its commit, and then all of it at once (C3.1, C6).
 
-Reads are one consistent state: each tells the sequence of the last commit, and whenever that has moved past what this
-transaction has seen, all that was read so far is read again. If it changed, the handler has half seen another's
-commit and
-starts over.
+Reads are one consistent state: each answer tells the sequence of the last commit, and whenever that has moved past what
+this transaction has seen, all that was read so far is checked at one moment. If it changed, the handler has half seen
+another's commit and starts over.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from scheduler import values
 from scheduler.call import Request
+from scheduler.catalog import IndexCatalog
 from scheduler.errors import InvalidCall, LimitExceeded
+from scheduler.reading import Check, Read, Reads
 from scheduler.settings import Limits
-from scheduler.transitions import Snapshot
-
-Reader = Callable[[Sequence[tuple[str, str]]], Awaitable[Snapshot]]
-"""Reads (kind, key) pairs at one moment: kinds 'doc', 'job', 'key'."""
+from scheduler.table import Index
+from scheduler.transitions import Checked, Document, Scan, Snapshot, Walked
 
 
 class Conflict(BaseException):
@@ -27,7 +26,9 @@ class Conflict(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
+class Write:
+    """What is to become of a document: `op` is 'add', 'put' or 'del'; `data` its new bytes, b'' for 'del'."""
+
     op: str
     data: bytes
 
@@ -37,7 +38,7 @@ class Savepoint:
     """The buffered effects of a transaction at one moment."""
 
     level: int
-    writes: Mapping[str, _Write]
+    writes: Mapping[str, Write]
     children: Mapping[str, Request]
     children_bytes: int
     cancels: Mapping[str, None]
@@ -46,19 +47,19 @@ class Savepoint:
 class Transaction:
     """The read set, write set, children and cancels of one start of a mutation."""
 
-    def __init__(self, read: Reader, limits: Limits) -> None:
-        self._read = read
+    def __init__(self, limits: Limits, catalog: IndexCatalog | None = None) -> None:
         self._limits = limits
+        self._catalog = catalog or IndexCatalog()
         self._sequence: int | None = None
         self._versions: dict[tuple[str, str], str] = {}
-        self._data: dict[str, bytes] = {}
-        self._writes: dict[str, _Write] = {}
+        self._scans: dict[Scan, str] = {}
+        self._documents: dict[str, Document] = {}
+        self._writes: dict[str, Write] = {}
         self._children: dict[str, Request] = {}
         self._children_bytes = 0
         self._cancels: dict[str, None] = {}
         self._closed = False
         self._depth = 0
-        self._reading = asyncio.Lock()
         self.conflicted = False
         """Whether a handler was shown a conflict; whatever it made of that, it starts over."""
 
@@ -68,8 +69,37 @@ class Transaction:
         return [(kind, key, version) for (kind, key), version in self._versions.items()]
 
     @property
+    def scans(self) -> list[tuple[Scan, str]]:
+        """(scan, ids found), as the commit script checks them."""
+        return list(self._scans.items())
+
+    @property
     def writes(self) -> list[tuple[str, str, bytes]]:
         return [(write.op, document_id, write.data) for document_id, write in self._writes.items()]
+
+    @property
+    def entries(self) -> list[tuple[str, str, str, bytes]]:
+        """(op, index, document id, sort key): what the writes change in the indexes, by the catalog as it is now."""
+        changed: list[tuple[str, str, str, bytes]] = []
+        for document_id, write in self._writes.items():
+            indexes = self._catalog.of(document_id.partition(":")[0])
+            if indexes:
+                before = self._documents.get(document_id)
+                old = None if before is None else values.unpack(before.data)
+                new = None if write.op == "del" else values.unpack(write.data)
+                for index in indexes:
+                    changed += _moves(index, document_id, old, new)
+        return changed
+
+    @property
+    def catalog(self) -> str:
+        """The version of the catalog of indexes."""
+        return self._catalog.version
+
+    @property
+    def buffered(self) -> Mapping[str, Write]:
+        """The writes by document id, in the order in which they were first made."""
+        return self._writes
 
     @property
     def children(self) -> list[Request]:
@@ -79,18 +109,38 @@ class Transaction:
     def cancels(self) -> list[str]:
         return list(self._cancels)
 
-    async def version(self, kind: str, key: str) -> str:
+    def version(self, kind: str, key: str) -> Reads[str]:
         """The version of a 'job' (its state) or a 'key' (the job an idempotency key stands for), '' if absent."""
-        await self._see(kind, key)
+        yield from self._see(kind, key)
         return self._versions[kind, key]
 
-    async def get(self, document_id: str) -> bytes | None:
+    def get(self, document_id: str) -> Reads[bytes | None]:
         """A document's data with this transaction's own writes, None where there is none."""
         written = self._writes.get(document_id)
         if written is not None:
             return None if written.op == "del" else written.data
-        await self._see("doc", document_id)
-        return self._data.get(document_id)
+        yield from self._see("doc", document_id)
+        found = self._documents.get(document_id)
+        return None if found is None else found.data
+
+    def walk(self, scan: Scan) -> Reads[Walked]:
+        """What a scan finds, without this transaction's own writes; one that was cut short counts as far as it came."""
+        self._check_open()
+        snapshot: Snapshot = yield Read(scans=[scan])
+        (walked,) = snapshot.walks
+        seen = scan._replace(most=len(walked.documents)) if walked.cut else scan
+        found = " ".join([document.id for document in walked.documents])
+        if self._scans.get(seen, found) != found:
+            self.conflict()
+        self._scans[seen] = found
+        for document in walked.documents:
+            self._record("doc", document)
+        yield from self._catch_up(snapshot.sequence)
+        return walked
+
+    def committed(self, document_id: str) -> Document | None:
+        """A document as it was read, None where it was absent or has not been read."""
+        return self._documents.get(document_id)
 
     def put(self, document_id: str, data: bytes, *, new: bool) -> None:
         """Buffer a document; `new` where it did not exist for this transaction.
@@ -104,7 +154,7 @@ class Transaction:
             )
         before = self._writes.get(document_id)
         replaces = before is not None and (before.op == "put" or (before.op == "del" and self._existed(document_id)))
-        self._write(document_id, _Write("put" if replaces or (not new and before is None) else "add", data))
+        self._write(document_id, Write("put" if replaces or (not new and before is None) else "add", data))
 
     def delete(self, document_id: str) -> None:
         """Buffer the removal of a document."""
@@ -112,7 +162,7 @@ class Transaction:
         if document_id in self._writes and not self._existed(document_id):
             del self._writes[document_id]
         else:
-            self._write(document_id, _Write("del", b""))
+            self._write(document_id, Write("del", b""))
 
     def add_child(self, request: Request) -> None:
         """Buffer a job.
@@ -185,12 +235,12 @@ class Transaction:
         """The handler has ended: whatever it left running (a task, a thread) can do nothing more here."""
         self._closed = True
 
-    async def still_holds(self) -> bool:
+    def still_holds(self) -> Reads[bool]:
         """Whether all that was read is still so."""
-        if not self._versions:
+        if not self._versions and not self._scans:
             return True
-        snapshot = await self._read(list(self._versions))
-        return [version for version, _ in snapshot.items] == list(self._versions.values())
+        checked: Checked = yield Check(self.reads, self.scans)
+        return checked.holds
 
     def conflict(self) -> NoReturn:
         """Start the handler again: something it is about to be shown differs from what it has seen."""
@@ -204,35 +254,63 @@ class Transaction:
         if self._closed:
             raise RuntimeError("the mutation has ended: its context can do nothing more")
 
-    def _write(self, document_id: str, write: _Write) -> None:
+    def _write(self, document_id: str, write: Write) -> None:
         self._check_open()
         if document_id not in self._writes and len(self._writes) == self._limits.documents_written:
             raise LimitExceeded(f"one mutation may write {self._limits.documents_written:,} documents")
         self._writes[document_id] = write
 
-    async def _see(self, kind: str, key: str) -> None:
-        # One at a time: what a handler reads in parallel must be one state too.
-        async with self._reading:
-            self._check_open()
-            await self._see_alone(kind, key)
-
-    async def _see_alone(self, kind: str, key: str) -> None:
+    def _see(self, kind: str, key: str) -> Reads[None]:
+        self._check_open()
         if (kind, key) in self._versions:
             return
-        if len(self._versions) >= self._limits.documents_read:
-            raise LimitExceeded(f"one mutation may read {self._limits.documents_read:,} documents")
-        sequence, ((version, data),) = await self._read([(kind, key)])
-        if self._sequence is not None and (sequence != self._sequence or kind != "doc"):
-            sequence = await self._revalidate([*self._versions, (kind, key)], version)
-        self._sequence = sequence
-        self._versions[kind, key] = version
-        if kind == "doc" and version:
-            self._data[key] = data
+        snapshot: Snapshot = yield Read([(kind, key)])
+        self._record(kind, snapshot.things[0])
+        # Always for a job or a key, which changes without a commit of documents.
+        yield from self._catch_up(snapshot.sequence, certainly=kind != "doc")
 
-    async def _revalidate(self, items: list[tuple[str, str]], latest: str) -> int:
-        """Read everything again at one moment; always for a job, which changes without a commit of documents."""
-        expected = [*self._versions.values(), latest]
-        snapshot = await self._read(items)
-        if [version for version, _ in snapshot.items] != expected:
+    def _record(self, kind: str, seen: Document) -> None:
+        known = self._versions.get((kind, seen.id))
+        if known is None:
+            if len(self._versions) >= self._limits.documents_read:
+                raise LimitExceeded(f"one mutation may read {self._limits.documents_read:,} documents")
+            self._versions[kind, seen.id] = seen.version
+            if kind == "doc" and seen.version:
+                self._documents[seen.id] = seen
+        elif known != seen.version:
             self.conflict()
-        return snapshot.sequence
+
+    def _catch_up(self, sequence: int, *, certainly: bool = False) -> Reads[None]:
+        """Others have committed since the last read: look whether all that was seen is one state still."""
+        if self._sequence is not None and (certainly or sequence != self._sequence):
+            checked: Checked = yield Check(self.reads, self.scans)
+            if not checked.holds:
+                self.conflict()
+            sequence = checked.sequence
+        self._sequence = sequence
+
+
+class Glance(Transaction):
+    """Reads from outside of functions: each answer is of one moment, nothing is remembered, so nothing can conflict."""
+
+    def get(self, document_id: str) -> Reads[bytes | None]:
+        snapshot: Snapshot = yield Read([("doc", document_id)])
+        (found,) = snapshot.things
+        return found.data if found.version else None
+
+    def walk(self, scan: Scan) -> Reads[Walked]:
+        snapshot: Snapshot = yield Read(scans=[scan])
+        (walked,) = snapshot.walks
+        return walked
+
+
+def _moves(
+    index: Index, document_id: str, old: dict[str, Any] | None, new: dict[str, Any] | None
+) -> list[tuple[str, str, str, bytes]]:
+    """The entry that goes and the one that comes."""
+    old_key = None if old is None else index.key_of(old)
+    new_key = None if new is None else index.key_of(new)
+    if old_key == new_key:
+        return []
+    gone = [("del", index.id, document_id, old_key)] if old_key is not None else []
+    return [*gone, ("add", index.id, document_id, new_key)] if new_key is not None else gone

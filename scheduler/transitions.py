@@ -10,13 +10,16 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from scheduler import scripts
 from scheduler.call import Request
 from scheduler.errors import InvalidValue
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.scripts import Script
+
+if TYPE_CHECKING:
+    from scheduler.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -30,6 +33,7 @@ class Word(StrEnum):
     ALREADY = "ALREADY"
     LOST = "LOST"
     CONFLICT = "CONFLICT"
+    STALE = "STALE"
     EXISTS = "EXISTS"
     KEY = "KEY"
     WATCHING = "WATCHING"
@@ -60,6 +64,25 @@ class Delivery(NamedTuple):
     attempt: int
 
 
+class Scan(NamedTuple):
+    """A walk along a table or an index (see `lua/include/versions.lua`).
+
+    Attributes:
+        key: What is walked, after the prefix: `table:<table>` or `index:<table>:<fields>`.
+        by: 'BYSCORE' for a table, 'BYLEX' for an index.
+        lower, upper: The bounds, as ZRANGE takes them.
+        order: 'asc' or 'desc'.
+        most: Documents at most.
+    """
+
+    key: str
+    by: str
+    lower: str | bytes
+    upper: str | bytes
+    order: str
+    most: int
+
+
 class Commit(NamedTuple):
     """The end of one mutation (see `lua/commit.lua`)."""
 
@@ -70,24 +93,44 @@ class Commit(NamedTuple):
     state: str
     value: bytes
     reads: Sequence[tuple[str, str, str]] = ()
+    scans: Sequence[tuple[Scan, str]] = ()
     writes: Sequence[tuple[str, str, bytes]] = ()
+    entries: Sequence[tuple[str, str, str, bytes]] = ()
     children: Sequence[Request] = ()
     cancels: Sequence[str] = ()
+    conflicts: int = 0
+    catalog: str = "0"
 
     @property
     def has_effects(self) -> bool:
         return bool(self.writes or self.children or self.cancels)
 
+    def with_reads(self, transaction: Transaction) -> Commit:
+        """With what was read and no effect: the end of a mutation that failed."""
+        return self._replace(reads=transaction.reads, scans=transaction.scans)
+
+    def with_effects(self, transaction: Transaction) -> Commit:
+        """With what was read and all that is to be done."""
+        return self.with_reads(transaction)._replace(
+            writes=transaction.writes,
+            entries=transaction.entries,
+            # A delay counts from the mutation's start (C2.7); the script counts from its own time.
+            children=[
+                child._replace(ms=child.ms - self.elapsed_ms) if child.mode == "after" else child
+                for child in transaction.children
+            ],
+            cancels=transaction.cancels,
+            catalog=transaction.catalog,
+        )
+
     def argv(self) -> list[Argument]:
         delivery = self.delivery
         argv: list[Argument] = [
             delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
-            self.elapsed_ms, self.state, self.value,
+            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog,
         ]  # fmt: skip
-        for rows in (self.reads, self.writes, self.children):
-            argv.append(len(rows))
-            for row in rows:
-                argv.extend(row)
+        _extend(argv, self.reads, [(*scan, found) for scan, found in self.scans])
+        _extend(argv, self.writes, self.entries, self.children)
         argv.append(len(self.cancels))
         argv.extend(self.cancels)
         return argv
@@ -104,11 +147,13 @@ class Finish(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """A delivery given back: `attempts` starts were made, the next one may come in `delay_ms`."""
+    """A delivery given back: `attempts` starts were made, `conflicts` of them in vain; the next comes in `delay_ms`."""
 
     delivery: Delivery
     attempts: int
     delay_ms: int
+    name: str = ""
+    conflicts: int = 0
 
 
 class Lead(NamedTuple):
@@ -147,11 +192,57 @@ class Renewed(NamedTuple):
     held: dict[str, set[str]]
 
 
+class Document(NamedTuple):
+    """A document as Redis has it: `created` is its number in the order of creation. Absent: version ''."""
+
+    id: str
+    version: str
+    created: int
+    data: bytes
+
+
+class Walked(NamedTuple):
+    """What a scan found; `cut` where it stopped for the size of what it found."""
+
+    documents: Sequence[Document]
+    cut: bool
+
+
 class Snapshot(NamedTuple):
-    """What `read` saw at one moment: the sequence, and (version, data) for each pair asked for."""
+    """What was read at one moment: the sequence of the last commit, the things and the scans that were asked for.
+
+    Of a job's state and of an idempotency key only the version counts.
+    """
 
     sequence: int
-    items: list[tuple[str, bytes]]
+    things: Sequence[Document]
+    walks: Sequence[Walked] = ()
+
+
+class Checked(NamedTuple):
+    """Whether what was read still holds, and the sequence of the last commit at that moment."""
+
+    sequence: int
+    holds: bool
+
+
+class Catalog(NamedTuple):
+    """All indexes that writers have to keep up: `'<table>:<fields>'`, and how far each has been built (None: ready)."""
+
+    version: str
+    indexes: Mapping[str, int | None]
+
+
+def _extend(argv: list[Argument], *lists: Sequence[Sequence[Argument]]) -> None:
+    """Each list as the scripts take it: its length, then its rows."""
+    for rows in lists:
+        argv.append(len(rows))
+        for row in rows:
+            argv.extend(row)
+
+
+def _document(document_id: str, version: bytes, created: bytes, data: bytes) -> Document:
+    return Document(document_id, version.decode(), int(created or 0), data)
 
 
 def _nonce() -> str:
@@ -216,8 +307,11 @@ def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transitio
 def retry(retries: Sequence[Retry], clock_ms: int | None = None) -> Transition[list[Word]]:
     """Give deliveries back. Reads OK | LOST for each."""
     argv: list[Argument] = [_clock(clock_ms), _nonce(), len(retries)]
-    for delivery, attempts, delay_ms in retries:
-        argv.extend((delivery.job_id, delivery.queue, delivery.entry, delivery.token, attempts, delay_ms))
+    for one in retries:
+        held = one.delivery
+        argv.extend(
+            (held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms, one.name, one.conflicts)
+        )
     return Transition(scripts.load("retry"), argv, _words)
 
 
@@ -316,16 +410,53 @@ def unwatch(job_id: str, mailbox: str) -> Transition[bool]:
     return Transition(scripts.load("unwatch"), ["", job_id, mailbox], bool)
 
 
-def read(items: Sequence[tuple[str, str]]) -> Transition[Snapshot]:
-    """Read documents ('doc'), job states ('job') and idempotency keys ('key') with their versions."""
+def read(things: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> Transition[Snapshot]:
+    """Read documents ('doc'), job states ('job') and idempotency keys ('key') with their versions, and walk scans."""
     argv: list[Argument] = [""]
-    for item in items:
-        argv.extend(item)
+    _extend(argv, things, scans)
 
     def parse(reply: Any) -> Snapshot:
-        return Snapshot(int(reply[0]), [(reply[i].decode(), reply[i + 1]) for i in range(1, len(reply), 2)])
+        found = [_document(key, *row) for (_, key), row in zip(things, reply[1:], strict=False)]
+        walks = [
+            Walked([_document(row[0].decode(), *row[1:]) for row in walk[1:]], bool(walk[0]))
+            for walk in reply[1 + len(things) :]
+        ]
+        return Snapshot(int(reply[0]), found, walks)
 
     return Transition(scripts.load("read"), argv, parse)
+
+
+def check(
+    sets: Sequence[tuple[Sequence[tuple[str, str, str]], Sequence[tuple[Scan, str]]]],
+) -> Transition[list[Checked]]:
+    """Look whether sets of reads and scans still hold."""
+    argv: list[Argument] = ["", len(sets)]
+    for reads, scans in sets:
+        _extend(argv, reads, [(*scan, found) for scan, found in scans])
+    return Transition(scripts.load("check"), argv, lambda r: [Checked(int(r[0]), bool(holds)) for holds in r[1:]])
+
+
+def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
+    """Make indexes known, and read all there are."""
+
+    def parse(reply: Any) -> Catalog:
+        states = zip(reply[1::2], reply[2::2], strict=True)
+        built = {index.decode(): None if state == b"ready" else int(state) for index, state in states}
+        return Catalog(reply[0].decode(), built)
+
+    return Transition(scripts.load("declare"), ["", *indexes], parse)
+
+
+def reindex(index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]]) -> Transition[Word]:
+    """Build a part of an index: (document id, version, sort key) of what was created up to `after`; None: the rest."""
+    argv: list[Argument] = ["", index, before, "ready" if after is None else after]
+    _extend(argv, rows)
+    return Transition(scripts.load("reindex"), argv, lambda reply: Word(reply.decode()))
+
+
+def forget(index: str) -> Transition[bool]:
+    """Drop an index. Reads whether it was there."""
+    return Transition(scripts.load("forget"), ["", index], bool)
 
 
 def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler import values
-from scheduler.context import ActionContext, Bridge, Host, MutationContext, blocking_context
+from scheduler.context import ActionContext, Bridge, Context, Host, MutationContext, blocking_context
 from scheduler.errors import InvalidArguments, LimitExceeded
 from scheduler.function import AnyFunction
 from scheduler.transaction import Conflict, Transaction
@@ -80,7 +80,7 @@ class Executor:
         ctx = ActionContext(host, job_id=held.delivery.job_id, name=held.name, attempt=held.attempt)
         return await self._run(held, function, ctx)
 
-    async def call(self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any) -> Any:
+    async def call(self, function: AnyFunction, ctx: Context, args: Any, kwargs: Any) -> Any:
         """Call the handler of a job with bound arguments."""
         try:
             return await self._call(self._threads, function, ctx, args, kwargs)
@@ -89,9 +89,7 @@ class Executor:
                 self._leave_threads()
             raise
 
-    async def call_nested(
-        self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any
-    ) -> Any:
+    async def call_nested(self, function: AnyFunction, ctx: Context, args: Any, kwargs: Any) -> Any:
         """Call a handler from within another, in a thread of its own: those of the jobs may all wait for theirs."""
         if function.is_async:
             return await self._call(self._threads, function, ctx, args, kwargs)
@@ -113,7 +111,7 @@ class Executor:
         self,
         threads: ThreadPoolExecutor,
         function: AnyFunction,
-        ctx: MutationContext | ActionContext,
+        ctx: Context,
         args: Any,
         kwargs: Any,
     ) -> Any:
@@ -131,7 +129,7 @@ class Executor:
         """Start no more threads; those that run are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, held: Held, function: AnyFunction, ctx: MutationContext | ActionContext) -> Ended:
+    async def _run(self, held: Held, function: AnyFunction, ctx: Context) -> Ended:
         assert held.spec is not None
         if held.interruption is not None:
             return Interrupted(held.interruption)

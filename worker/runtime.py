@@ -13,10 +13,12 @@ from typing import assert_never
 from scheduler import transitions
 from scheduler.app import App
 from scheduler.backoff import Outage
+from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.ids import JobIds
+from scheduler.indexer import Indexer
 from scheduler.janitor import Janitor
 from scheduler.job import JobError, JobState
 from scheduler.keys import Keys
@@ -32,7 +34,7 @@ from worker.executor import Executor, not_runnable
 from worker.host import WorkerHost
 from worker.joblog import log_answer, log_retry
 from worker.lease import Lease
-from worker.outcome import Again, Next, Nothing, after_action, after_conflict, after_mutation
+from worker.outcome import Again, Next, Nothing, after_action, after_conflict, after_mutation, give_back
 from worker.persistence import Persistence
 from worker.presence import Presence
 from worker.settings import WorkerSettings
@@ -79,14 +81,18 @@ class Worker:
             outage=self._outage,
         )
         reader_id = connections.reader_id
-        self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id)
+        catalog = IndexCatalog(app.indexes)
+        self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id, catalog)
+        self._indexer = Indexer(self._store, catalog, self._presence.declare, self._outage)
         self._claimer = Claimer(
             self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
         )
-        self._committer = Committer(self._persistence, name, self._answered)
+        self._committer = Committer(self._persistence, name, self._presence.declare, self._answered)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
         producer = Producer(app, JobIds(clock.now_ms), clock)
-        self._host = WorkerHost(self._store, producer, self._executor, self._persistence)
+        self._host = WorkerHost(
+            self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
+        )
         self._lease = Lease(
             connections.lease_store(keys),
             name,
@@ -117,7 +123,7 @@ class Worker:
             settings.name, self._app.namespace, ",".join(settings.queues), settings.concurrency,
             len(self._app.functions),
         )  # fmt: skip
-        rooms = [self._keep("presence", self._presence.run)]
+        rooms = [self._keep("presence", self._presence.run), self._keep("indexer", self._indexer.run)]
         if settings.promote:
             rooms += [self._keep("promoter", self._promoter.run), self._keep("janitor", self._janitor.run)]
         background = [asyncio.create_task(room) for room in rooms]
@@ -301,7 +307,7 @@ class Worker:
             case Again(delay_ms) if not self._stopping.is_set():
                 self._again[held] = asyncio.get_running_loop().call_later(delay_ms / 1000, self._restart, held)
             case Again():
-                self._committer.retry(held, Retry(held.delivery, held.attempt, 0))
+                self._committer.retry(held, give_back(held, 0))
             case Nothing():
                 self._drop(held)
             case _:
@@ -316,7 +322,7 @@ class Worker:
 
     def _answered(self, held: Held, word: Word) -> None:
         log_answer(held, word)
-        if word is Word.CONFLICT:
+        if word in (Word.CONFLICT, Word.STALE):
             held.conflicts += 1
             self._follow(held, after_conflict(held))
         else:
