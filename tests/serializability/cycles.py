@@ -5,50 +5,72 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+MOST_TRIED = 100
+"""Where a search for something short begins at most: what is broken everywhere must be told of in time too."""
+
 Graph = Mapping[str, Collection[str]]
 """For each node those that its edges lead to; a node without edges may be left out."""
 
 
 def components(graph: Graph) -> list[list[str]]:
-    """The strongly connected components of two nodes or more. Without recursion: a path may be thousands long."""
-    index: dict[str, int] = {}
-    low: dict[str, int] = {}
-    path: list[str] = []
-    on_path: set[str] = set()
-    found: list[list[str]] = []
-
-    def enter(node: str) -> tuple[str, Iterator[str]]:
-        index[node] = low[node] = len(index)
-        path.append(node)
-        on_path.add(node)
-        return node, iter(graph.get(node, ()))
-
-    def leave(node: str) -> None:
-        if low[node] != index[node]:
-            return
-        component = path[path.index(node, max(0, len(path) - len(on_path))) :]
-        del path[-len(component) :]
-        on_path.difference_update(component)
-        if len(component) > 1:
-            found.append(component)
-
+    """The strongly connected components of two nodes or more."""
+    search = _Search(graph)
     for root in graph:
-        work = [] if root in index else [enter(root)]
+        search.go(root)
+    return search.found
+
+
+class _Search:
+    """Tarjan's walk in depth. Without recursion: a path may be thousands long."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.found: list[list[str]] = []
+        self._graph = graph
+        self._index: dict[str, int] = {}
+        self._low: dict[str, int] = {}
+        self._path: list[str] = []
+        self._on_path: set[str] = set()
+
+    def go(self, root: str) -> None:
+        """Walk all that can be reached from a node and has not been walked."""
+        work = [] if root in self._index else [(root, self._enter(root))]
         while work:
             node, targets = work[-1]
-            for target in targets:
-                if target not in index:
-                    work.append(enter(target))
-                    break
-                if target in on_path:
-                    low[node] = min(low[node], index[target])
-            else:
-                work.pop()
-                leave(node)
-                if work:
-                    parent = work[-1][0]
-                    low[parent] = min(low[parent], low[node])
-    return found
+            target = self._next(node, targets)
+            if target is not None:
+                work.append((target, self._enter(target)))
+                continue
+            work.pop()
+            self._leave(node)
+            if work:
+                self._lower(work[-1][0], self._low[node])
+
+    def _enter(self, node: str) -> Iterator[str]:
+        self._index[node] = self._low[node] = len(self._index)
+        self._path.append(node)
+        self._on_path.add(node)
+        return iter(self._graph.get(node, ()))
+
+    def _next(self, node: str, targets: Iterator[str]) -> str | None:
+        for target in targets:
+            if target not in self._index:
+                return target
+            if target in self._on_path:
+                self._lower(node, self._index[target])
+        return None
+
+    def _lower(self, node: str, index: int) -> None:
+        self._low[node] = min(self._low[node], index)
+
+    def _leave(self, node: str) -> None:
+        if self._low[node] != self._index[node]:
+            return
+        component = [self._path.pop()]
+        while component[-1] != node:
+            component.append(self._path.pop())
+        self._on_path.difference_update(component)
+        if len(component) > 1:
+            self.found.append(component)
 
 
 def shortest_path(graph: Graph, start: str, goal: str) -> list[str] | None:
@@ -66,16 +88,10 @@ def shortest_path(graph: Graph, start: str, goal: str) -> list[str] | None:
     return None
 
 
-def shortest_cycle(graph: Graph, nodes: Sequence[str]) -> list[str]:
-    """The nodes of a shortest cycle through one of `nodes`, the first one again at the end; one must be there."""
-    cycles = (shortest_path(graph, node, node) for node in nodes)
+def shortest_cycle(graph: Graph, component: Sequence[str]) -> list[str]:
+    """The nodes of a short cycle in a component, the first one again at the end."""
+    cycles = (shortest_path(graph, node, node) for node in component[:MOST_TRIED])
     return min((cycle for cycle in cycles if cycle is not None), key=len)
-
-
-def within(graph: Graph, nodes: Collection[str]) -> dict[str, list[str]]:
-    """The part of a graph that these nodes are."""
-    chosen = set(nodes)
-    return {node: [target for target in graph.get(node, ()) if target in chosen] for node in nodes}
 
 
 def _walk_back(before: Mapping[str, str], start: str, goal: str) -> list[str]:
