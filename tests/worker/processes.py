@@ -33,13 +33,15 @@ def wait_until(true: Callable[[], bool], timeout_s: float = 20.0, what: str = "t
 
 
 class WorkerProcess:
-    """One worker process of the faulty app."""
+    """One worker process of an app, the faulty one where no other module is named."""
 
-    def __init__(self, url: str, namespace: str, log: Path, **settings: Any) -> None:
+    def __init__(
+        self, url: str, namespace: str, log: Path, module: str = "tests.worker.faulty", **settings: Any
+    ) -> None:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker.faulty", url, json.dumps({"lease_ms": LEASE_MS, **settings})],
+                [sys.executable, "-m", module, url, json.dumps({"lease_ms": LEASE_MS, **settings})],
                 cwd=ROOT,
                 env={**os.environ, "FAULTY_NAMESPACE": namespace},
                 stdout=out,
