@@ -45,7 +45,8 @@ def start_workers(url: str, namespace: str, tmp_path: Path) -> Iterator[StartWor
 
     def start(module: str, **settings: object) -> None:
         started.extend(
-            WorkerProcess(url, namespace, tmp_path / f"worker{n}.log", module, **settings) for n in range(PROCESSES)
+            WorkerProcess(url, namespace, tmp_path / f"worker{n}.log", module, traced=False, **settings)
+            for n in range(PROCESSES)
         )
         for process in started:
             process.wait_started()
