@@ -69,6 +69,12 @@ class Transaction:
         return [(kind, key, version) for (kind, key), version in self._versions.items()]
 
     @property
+    def contended(self) -> tuple[str, ...]:
+        """The documents that others may have changed under it: read and to be written, else all that were read."""
+        read = [key for kind, key in self._versions if kind == "doc"]
+        return tuple([key for key in read if key in self._writes] or read)
+
+    @property
     def scans(self) -> list[tuple[Scan, str]]:
         """(scan, ids found), as the commit script checks them."""
         return list(self._scans.items())

@@ -33,8 +33,9 @@ from worker.delivery import Held, Interruption
 from worker.executor import Executor, not_runnable
 from worker.host import WorkerHost
 from worker.joblog import log_answer, log_retry
+from worker.lanes import Lanes
 from worker.lease import Lease
-from worker.outcome import Again, Next, Nothing, after_action, after_conflict, after_mutation, give_back
+from worker.outcome import Again, InTurn, Next, Nothing, after_action, after_conflict, after_mutation, give_back
 from worker.persistence import Persistence
 from worker.presence import Presence
 from worker.settings import WorkerSettings
@@ -103,6 +104,7 @@ class Worker:
         )
         self._running = 0
         self._waiting: deque[Held] = deque()
+        self._lanes = Lanes()
         self._again: dict[Held, asyncio.TimerHandle] = {}
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
@@ -288,6 +290,9 @@ class Worker:
         transaction = self._host.transaction()
         ended = await self._executor.run_mutation(held, held.function, self._host, transaction)
         transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *held.function.transient)
+        held.contended = transaction.contended
+        if transaction.conflicted and held.interruption is None:
+            held.conflicts += 1
         return after_mutation(held, ended, transaction, transient)
 
     # From the handler to the record
@@ -304,15 +309,34 @@ class Worker:
                 held.failure = None
                 log_retry(held, delay_ms)
                 self._committer.retry(held, follows)
+            case InTurn(delay_ms) if not self._stopping.is_set():
+                if self._lanes.join(held):
+                    self._restart_after(delay_ms, held)
             case Again(delay_ms) if not self._stopping.is_set():
-                self._again[held] = asyncio.get_running_loop().call_later(delay_ms / 1000, self._restart, held)
-            case Again():
+                self._leave_lane(held)
+                self._restart_after(delay_ms, held)
+            case Again() | InTurn():
                 self._committer.retry(held, give_back(held, 0))
             case Nothing():
                 self._drop(held)
             case _:
                 assert_never(follows)
         self._make_room()
+
+    def _restart_after(self, delay_ms: int, held: Held) -> None:
+        if delay_ms:
+            self._again[held] = asyncio.get_running_loop().call_later(delay_ms / 1000, self._restart, held)
+        else:
+            self._restart(held)
+
+    def _leave_lane(self, held: Held) -> None:
+        following = self._lanes.leave(held)
+        if following is None:
+            return
+        if self._stopping.is_set():
+            self._committer.retry(following, give_back(following, 0))
+        else:
+            self._restart(following)
 
     def _restart(self, held: Held) -> None:
         self._again.pop(held, None)
@@ -330,6 +354,7 @@ class Worker:
 
     def _drop(self, held: Held) -> None:
         self._lease.remove(held)
+        self._leave_lane(held)
         self._make_room()
 
     def _make_room(self) -> None:
@@ -346,6 +371,8 @@ class Worker:
                 else:
                     self._waiting.remove(held)
                 self._drop(held)
+            elif self._lanes.is_waiting(held):
+                self._drop(held)
             elif held.begun or not held.is_action:
                 held.interrupt(Interruption.LEASE_LOST)
 
@@ -357,6 +384,8 @@ class Worker:
             timer.cancel()
             self._follow(held, Again(0))
         self._again.clear()
+        for held in self._lanes.dissolve():
+            self._committer.retry(held, give_back(held, 0))
         while self._waiting:
             held = self._waiting.popleft()
             self._committer.retry(held, Retry(held.delivery, held.attempt - 1, 0))
