@@ -73,6 +73,7 @@ NAMES = (
     "renew",
     "retry",
     "schedule",
+    "seal",
     "show",
     "sweep",
     "unwatch",

@@ -39,6 +39,7 @@ class Word(StrEnum):
     FOLLOW = "FOLLOW"
     CANCELED = "CANCELED"
     RUNNING = "RUNNING"
+    SEALED = "SEALED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Delivery(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """The end of one mutation (see `lua/commit.lua`)."""
+    """The end of one mutation (see `lua/commit.lua`). `settled`: it stands in SQL already, so it is this or nothing."""
 
     delivery: Delivery
     name: str
@@ -73,6 +74,7 @@ class Commit(NamedTuple):
     writes: Sequence[tuple[str, str, bytes]] = ()
     children: Sequence[Request] = ()
     cancels: Sequence[str] = ()
+    settled: bool = False
 
     @property
     def has_effects(self) -> bool:
@@ -104,11 +106,22 @@ class Finish(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """A delivery given back: `attempts` starts were made, the next one may come in `delay_ms`."""
+    """A delivery given back: `attempts` starts were made, the next one may come in `delay_ms`.
+
+    `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
+    """
 
     delivery: Delivery
     attempts: int
     delay_ms: int
+    unseal: bool = False
+
+
+class Seal(NamedTuple):
+    """The point of no return of a mutation whose effects are in SQL (see `lua/seal.lua`)."""
+
+    delivery: Delivery
+    reads: Sequence[tuple[str, str, str]] = ()
 
 
 class Lead(NamedTuple):
@@ -197,7 +210,7 @@ def begin(
 
 
 def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
-    """End mutations. Reads OK | ALREADY | LOST | CONFLICT for each."""
+    """End mutations. Reads OK | ALREADY | LOST | CONFLICT | SEALED for each."""
     argv: list[Argument] = [_clock(clock_ms), _nonce(), worker, len(commits)]
     for one in commits:
         argv.extend(one.argv())
@@ -216,9 +229,20 @@ def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transitio
 def retry(retries: Sequence[Retry], clock_ms: int | None = None) -> Transition[list[Word]]:
     """Give deliveries back. Reads OK | LOST for each."""
     argv: list[Argument] = [_clock(clock_ms), _nonce(), len(retries)]
-    for delivery, attempts, delay_ms in retries:
+    for delivery, attempts, delay_ms, unseal in retries:
         argv.extend((delivery.job_id, delivery.queue, delivery.entry, delivery.token, attempts, delay_ms))
+        argv.append("1" if unseal else "")
     return Transition(scripts.load("retry"), argv, _words)
+
+
+def seal(seals: Sequence[Seal], clock_ms: int | None = None) -> Transition[list[Word]]:
+    """Seal mutations, right before their SQL commits. Reads OK | ALREADY | LOST | CONFLICT for each."""
+    argv: list[Argument] = [_clock(clock_ms), len(seals)]
+    for one in seals:
+        argv.extend((one.delivery.job_id, one.delivery.token, len(one.reads)))
+        for row in one.reads:
+            argv.extend(row)
+    return Transition(scripts.load("seal"), argv, _words)
 
 
 def redeliver(

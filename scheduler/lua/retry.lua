@@ -1,7 +1,8 @@
 -- Gives deliveries back: the jobs stay pending and run again, at once or after a delay (C3.3).
 --
 -- KEYS  1 '{ns}:'
--- ARGV  1 clock in ms or '', 2 nonce, 3 n, then n times: id, queue, entry, token, attempts made so far, delay in ms
+-- ARGV  1 clock in ms or '', 2 nonce, 3 n, then n times: id, queue, entry, token, attempts made so far, delay in ms,
+--         '1' to take its seal off: the caller had the row in SQL, and has rolled back; else ''
 -- Returns n words: OK; LOST, the delivery is another's or the job ended.
 -- Again: LOST, nothing changes (the job has a new delivery, or none).
 -- Cost  O(n log due). Caller: Committer.
@@ -10,7 +11,7 @@
 -- include: deliver
 -- include: due
 
-local ARGS = 6
+local ARGS = 7
 local now, soon = read_clock()
 local nonce, count = ARGV[2], tonumber(ARGV[3])
 local replies, heads = {}, {}
@@ -31,6 +32,9 @@ for i = 1, count do
     drop_entry(queue, entry)
     redis.call('HSET', NS .. 'status:' .. id, 'attempts', attempts)
     redis.call('HDEL', NS .. 'status:' .. id, 'deaths') -- its worker lived to tell
+    if ARGV[at + 6] == '1' then
+      redis.call('HDEL', NS .. 'status:' .. id, 'sealed')
+    end
     if delay > 0 then
       redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
       add_due(queue, id, soon + delay, now)
