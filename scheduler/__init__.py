@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from scheduler.job import CancelOutcome, Job, JobError, JobState
     from scheduler.listing import JobPage
     from scheduler.settings import Limits
+    from scheduler.sql_context import BlockingSqlContext, SqlContext
 
 __all__ = [
     "ActionContext",
     "App",
     "BlockingActionContext",
     "BlockingMutationContext",
+    "BlockingSqlContext",
     "Call",
     "CancelOutcome",
     "ConfigurationError",
@@ -77,6 +79,7 @@ __all__ = [
     "QueueFull",
     "ResultTimeout",
     "Scheduler",
+    "SqlContext",
     "SyncScheduler",
     "TooManyConflicts",
     "Unavailable",
@@ -131,6 +134,7 @@ _HOMES = {
     ),
     "scheduler.listing": ("JobPage",),
     "scheduler.settings": ("Limits",),
+    "scheduler.sql_context": ("BlockingSqlContext", "SqlContext"),
 }
 
 

@@ -1,8 +1,8 @@
 """What a mutation needs whose effects are in SQL: a transaction with a row of its job in it (C6.4).
 
-The row, in a table called the inbox, is the first thing that a start of the job writes and commits with all the rest. So
-an old worker and a new one wait for each other there, and whoever comes later finds how the job ended. `sql.py` has it
-for SQLAlchemy; `docs/sql.md` shows it for plain DB-API in twenty lines.
+The row, in a table called the inbox, is the first thing that a start of the job writes, and commits with all the rest.
+So an old worker and a new one wait for each other there, and whoever comes later finds how the job ended. `sql.py` has
+it for SQLAlchemy; `docs/sql.md` shows it for plain DB-API in twenty lines.
 """
 
 from __future__ import annotations
@@ -100,33 +100,20 @@ def check_inbox(inbox: object, name: str, *, async_handler: bool) -> AnyInbox:
 
 
 @runtime_checkable
-class AsyncPrunable(Protocol):
-    """An inbox whose rows the worker removes when they are old."""
+class Prunable(Protocol):
+    """An inbox whose rows the worker removes when they are old; its methods are async if `take` is.
 
-    @property
-    def keep_s(self) -> float:
-        """How long rows are kept, in seconds."""
+    Attributes:
+        keep_s: How long rows are kept, in seconds.
+    """
 
-    async def find_old(self, prefix: str, before_ms: int, after: str, limit: int) -> list[str]:
+    keep_s: float
+
+    def find_old(self, prefix: str, before_ms: int, after: str, limit: int) -> Any:
         """Keys of rows taken before `before_ms`, in order, that begin with `prefix` and come after `after`."""
 
-    async def forget(self, jobs: Sequence[str]) -> None:
+    def forget(self, jobs: Sequence[str]) -> Any:
         """Remove rows."""
-
-
-@runtime_checkable
-class BlockingPrunable(Protocol):
-    """See `AsyncPrunable`."""
-
-    @property
-    def keep_s(self) -> float:
-        """See `AsyncPrunable.keep_s`."""
-
-    def find_old(self, prefix: str, before_ms: int, after: str, limit: int) -> list[str]:
-        """See `AsyncPrunable.find_old`."""
-
-    def forget(self, jobs: Sequence[str]) -> None:
-        """See `AsyncPrunable.forget`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +158,12 @@ class Outcome:
         except (TypeError, ValueError) as error:
             raise InvalidValue(f"outcome: damaged: {error}") from error
         texts = all(isinstance(job_id, str) for job_id in outcome.cancels)
-        if state not in ("success", "failed") or not isinstance(value, bytes) or not isinstance(at_ms, int) or not texts:
+        if (
+            state not in ("success", "failed")
+            or not isinstance(value, bytes)
+            or not isinstance(at_ms, int)
+            or not texts
+        ):
             raise InvalidValue("outcome: damaged: a field of the wrong kind")
         return outcome
 

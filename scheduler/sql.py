@@ -1,10 +1,10 @@
 """Mutations whose effects are in SQL, by SQLAlchemy 2 (C6.4): the extra `duestream[sql]`.
 
-    engine = create_async_engine("postgresql+asyncpg://…")
+engine = create_async_engine("postgresql+asyncpg://…")
 
-    @app.mutation(transaction=SqlTransaction(engine))
-    async def transfer(ctx: SqlContext[AsyncSession], source: int, target: int, cents: int) -> None:
-        await ctx.sql.execute(…)
+@app.mutation(transaction=SqlTransaction(engine))
+async def transfer(ctx: SqlContext[AsyncSession], source: int, target: int, cents: int) -> None:
+    await ctx.sql.execute(…)
 """
 
 from __future__ import annotations
@@ -14,8 +14,22 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any, overload
 
-from sqlalchemy import BigInteger, Column, Delete, Engine, LargeBinary, MetaData, Select, String, Table, Update
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Delete,
+    Engine,
+    LargeBinary,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Update,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -31,7 +45,7 @@ KEEP_S = 30 * 24 * 3600
 
 _JOB_CHARS = 96
 _TRANSIENT_STATES = ("40001", "40P01", "08", "53", "57P0")
-"""Beginnings of SQLSTATEs: serialization failure, deadlock, connection lost, out of resources, the server shuts down."""
+"""Beginnings of SQLSTATEs: serialization failure, deadlock, connection lost, out of resources, server stops."""
 
 
 def create_inbox(metadata: MetaData, *, schema: str | None = None) -> Table:
@@ -39,7 +53,9 @@ def create_inbox(metadata: MetaData, *, schema: str | None = None) -> Table:
 
     Columns: `job` ("<namespace>:<job id>"), `taken_ms` (epoch ms), `outcome` (see `scheduler.inbox.Outcome`).
     """
-    key = String(_JOB_CHARS).with_variant(mysql.VARCHAR(_JOB_CHARS, charset="ascii", collation="ascii_bin"), "mysql", "mariadb")
+    key = String(_JOB_CHARS).with_variant(
+        mysql.VARCHAR(_JOB_CHARS, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+    )
     return Table(
         INBOX,
         metadata,
@@ -93,13 +109,13 @@ class _Statements:
             return insert(self.table).values(row).prefix_with("IGNORE")
         raise ConfigurationError(f"transaction: no inbox for the dialect {self._dialect!r}")
 
-    def find(self, job: str) -> Select[tuple[bytes | None]]:
+    def find(self, job: str) -> Select[Any]:
         return select(self.table.c.outcome).where(self.table.c.job == job)
 
     def record(self, job: str, outcome: bytes) -> Update:
         return update(self.table).where(self.table.c.job == job).values(outcome=outcome)
 
-    def find_old(self, prefix: str, before_ms: int, after: str, limit: int) -> Select[tuple[str]]:
+    def find_old(self, prefix: str, before_ms: int, after: str, limit: int) -> Select[Any]:
         job, taken_ms = self.table.c.job, self.table.c.taken_ms
         old = select(job).where(taken_ms < before_ms, job.startswith(prefix, autoescape=True), job > after)
         return old.order_by(job).limit(limit)
@@ -128,7 +144,8 @@ class AsyncSqlTransaction:
         inserted = await session.execute(self._statements.take(job, now_ms))
         if _rows(inserted):
             return None
-        return (await session.execute(self._statements.find(job))).scalar_one() or b""
+        found: bytes | None = (await session.execute(self._statements.find(job))).scalar_one()
+        return found or b""
 
     async def record(self, session: AsyncSession, job: str, outcome: bytes) -> None:
         await session.flush()
@@ -171,7 +188,8 @@ class BlockingSqlTransaction:
     def take(self, session: Session, job: str, now_ms: int) -> bytes | None:
         if _rows(session.execute(self._statements.take(job, now_ms))):
             return None
-        return session.execute(self._statements.find(job)).scalar_one() or b""
+        found: bytes | None = session.execute(self._statements.find(job)).scalar_one()
+        return found or b""
 
     def record(self, session: Session, job: str, outcome: bytes) -> None:
         session.flush()
@@ -196,7 +214,7 @@ class BlockingSqlTransaction:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether an error of SQLAlchemy passes with time (C3.3): a lost connection, a serialization failure, a full pool."""
+    """Whether an error of SQLAlchemy passes with time (C3.3): a lost connection, a conflict, a full pool."""
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):
@@ -216,4 +234,6 @@ def _rows(result: Any) -> int:
 
 def _check_recorded(rows: int) -> None:
     if rows != 1:
-        raise InvalidCall("ctx.sql: the handler has rolled its transaction back; use ctx.sql.begin_nested() to undo a part")
+        raise InvalidCall(
+            "ctx.sql: the handler has rolled its transaction back; use ctx.sql.begin_nested() to undo a part"
+        )

@@ -6,7 +6,7 @@ import copy
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from scheduler.context import Bridge, BlockingMutationContext, Host, MutationContext
+from scheduler.context import BlockingMutationContext, Bridge, Host, MutationContext
 from scheduler.errors import InvalidCall
 from scheduler.function import AnyFunction, Function, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox

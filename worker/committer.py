@@ -79,7 +79,7 @@ class Committer:
         try:
             return await self._persistence.run(transitions.commit(commits, self._worker))
         except ServerError as error:
-            if len(commits) > 1 or not commits[0].has_effects:
+            if len(commits) > 1 or not commits[0].has_effects or commits[0].settled:
                 raise
             (refused,) = commits
             _log.error("refused job_id=%s function=%s: %s", refused.delivery.job_id, refused.name, error)

@@ -20,6 +20,7 @@ from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
 from scheduler.store import AsyncStore, ServerError
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Commit, Delivery, Snapshot, Word
+from worker.at_once import run_at_once
 from worker.executor import Executor
 from worker.persistence import Persistence
 
@@ -52,8 +53,8 @@ class WorkerHost:
         _, job_id = await self._schedules.submit(request)
         return JobId(job_id)
 
-    def transaction(self) -> Transaction:
-        return Transaction(self._reads.submit, self.producer.app.limits)
+    def transaction(self, *, documents: bool = True) -> Transaction:
+        return Transaction(self._reads.submit, self.producer.app.limits, documents=documents)
 
     async def run_handler(self, function: AnyFunction, ctx: Any, args: Any, kwargs: Any) -> Any:
         return await self._executor.call_nested(function, ctx, args, kwargs)
@@ -65,6 +66,8 @@ class WorkerHost:
             TooManyConflicts: The fifth time was in vain too.
             Exception: What the handler raised, after what it had read was found unchanged.
         """
+        if function.transaction is not None:
+            return await run_at_once(self, self._executor, self._persistence, function, parent, args, kwargs)
         for attempt in range(1, _TRIES + 1):
             transaction = self.transaction()
             ctx = MutationContext(

@@ -61,7 +61,7 @@ def after_mutation(
         case Raised() if transaction is not None and transaction.conflicted:
             return after_conflict(held, jitter)
         case Raised(error) if isinstance(error, transient):
-            return Retry(held.delivery, held.attempt, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
+            return after_transient(held, jitter)
         case Raised(error):
             # With what it read: a handler that failed on what it half saw is run again, not failed for good (C3.2).
             return _commit(held, JobState.FAILED, describe(error).pack(), transaction, effects=False)
@@ -72,6 +72,11 @@ def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
     """Conflicts never give up: soon ones are tried again here, later ones hold no lease meanwhile (C3.3)."""
     delay_ms = jitter(held.conflicts + 1, *_CONFLICT_MS)
     return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else Retry(held.delivery, held.attempt, delay_ms)
+
+
+def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
+    """What passes with time: the delivery goes back, and comes again later each time (C3.3)."""
+    return Retry(held.delivery, held.attempt, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
 
 
 def after_action(held: Held, ended: Ended) -> Next:
