@@ -44,7 +44,7 @@ class Pruner:
         self._clock = clock
         self._leads = leads
         self._outage = outage
-        used = {id(function.transaction): function.transaction for function in app.functions.values()}
+        used: dict[int, object] = {id(one.transaction): one.transaction for one in app.functions.values()}
         self._inboxes: list[Prunable] = [one for one in used.values() if isinstance(one, Prunable)]
 
     @property
