@@ -12,15 +12,14 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import Engine, Integer, MetaData, String, create_engine, make_url, select
+from sqlalchemy import Engine, Integer, MetaData, String, create_engine, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from scheduler.inbox import Outcome
 from scheduler.sql import create_inbox
-from tests.sql.postgres import PostgresServer, new_name
+from tests.sql.postgres import PostgresServer
 
 MYSQL_URL = os.environ.get("DUESTREAM_TEST_MYSQL_URL")
 KINDS = ["postgresql", "sqlite", *(["mysql"] if MYSQL_URL else [])]
@@ -70,23 +69,23 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-def make_tables(url: str) -> Engine:
-    engine = create_engine(url)
-    Base.metadata.create_all(engine)
-    return engine
+_CUT_OFF = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 @pytest.fixture
 def postgresql(postgres: PostgresServer) -> Iterator[Database]:
-    """A database on PostgreSQL."""
-    name = new_name()
-    with psycopg.connect(postgres.url("postgres", ""), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-    look = make_tables(postgres.url(name, "psycopg"))
-    yield Database("postgresql", postgres.url(name), postgres.url(name, "psycopg"), look)
+    """A database on PostgreSQL: always the same, with new tables and no other client."""
+    url = postgres.url("postgres", "psycopg")
+    look = create_engine(url)
+    with look.begin() as connection:
+        connection.execute(text(_CUT_OFF))
+    Base.metadata.drop_all(look)
+    Base.metadata.create_all(look)
+    yield Database("postgresql", postgres.url("postgres"), url, look)
     look.dispose()
-    with psycopg.connect(postgres.url("postgres", ""), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture
@@ -96,7 +95,8 @@ def sqlite(tmp_path: Path) -> Iterator[Database]:
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
-    look = make_tables(f"sqlite:///{file}")
+    look = create_engine(f"sqlite:///{file}")
+    Base.metadata.create_all(look)
     yield Database("sqlite", f"sqlite+aiosqlite:///{file}", f"sqlite:///{file}", look)
     look.dispose()
 

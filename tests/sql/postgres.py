@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 import shutil
 import socket
 import subprocess
@@ -149,11 +148,6 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-def new_name() -> str:
-    """A name for a database that nobody else uses."""
-    return f"t_{secrets.token_hex(6)}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Nested mutations share the session under a SAVEPOINT; actions run mutations at once under a row of their own (C3.9)."""
+"""Nested mutations share the session under a SAVEPOINT; those that actions run have a row of their own (C3.9)."""
 
 from __future__ import annotations
 

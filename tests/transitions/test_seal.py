@@ -125,8 +125,8 @@ def test_a_mutation_that_saw_it_unsealed_has_a_conflict(world: World) -> None:
     ((version, _),) = world.run(transitions.read([("job", delivery.job_id)])).items
     assert version == "pending"
     world.run(seal(delivery))
-    effects = {"reads": [("job", delivery.job_id, version)], "cancels": [delivery.job_id]}
-    assert world.commit(canceling, **effects) is Word.CONFLICT
+    reads = [("job", delivery.job_id, version)]
+    assert world.commit(canceling, reads=reads, cancels=[delivery.job_id]) is Word.CONFLICT
     assert world.run(transitions.read([("job", delivery.job_id)])).items == [("sealed", b"")]
 
 

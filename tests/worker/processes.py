@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,24 @@ def wait_until(true: Callable[[], bool], timeout_s: float = 20.0, what: str = "t
 
 
 class WorkerProcess:
-    """One worker process of the faulty app."""
+    """One worker process of the faulty app, or of another module that is run the same way."""
 
-    def __init__(self, url: str, namespace: str, log: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        namespace: str,
+        log: Path,
+        *,
+        module: str = "tests.worker.faulty",
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
         self.log = log
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker.faulty", url, json.dumps({"lease_ms": LEASE_MS, **settings})],
+                [sys.executable, "-m", module, url, json.dumps({"lease_ms": LEASE_MS, **settings})],
                 cwd=ROOT,
-                env={**os.environ, "FAULTY_NAMESPACE": namespace},
+                env={**os.environ, "FAULTY_NAMESPACE": namespace, **(environment or {})},
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
