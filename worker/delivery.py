@@ -39,6 +39,7 @@ class Held:
         entered: The task has come to the handler; a task cancelled before its first step would end without a word.
         interruption: Why the handler was or is to be cancelled.
         failure: What the job fails with, if it does; for the log, once Redis has it.
+        poison: The error, packed, of a sealed job past the cap of deaths: it is not to be started again (C3.4).
     """
 
     delivery: Delivery
@@ -54,6 +55,7 @@ class Held:
     entered: bool = False
     interruption: Interruption | None = None
     failure: JobError | None = None
+    poison: bytes | None = None
 
     @property
     def name(self) -> str:

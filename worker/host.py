@@ -24,6 +24,7 @@ from scheduler.reading import Check, Question, Read, Reader, SerialReader, Surve
 from scheduler.store import AsyncStore, ServerError
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
+from worker.at_once import run_at_once
 from worker.executor import Executor
 from worker.persistence import Persistence
 
@@ -72,8 +73,8 @@ class WorkerHost:
         _, job_id = await self._schedules.submit(request)
         return JobId(job_id)
 
-    def transaction(self) -> Transaction:
-        return Transaction(self.producer.app.limits, self._catalog)
+    def transaction(self, *, documents: bool = True) -> Transaction:
+        return Transaction(self.producer.app.limits, self._catalog, documents=documents)
 
     def reader(self) -> Reader:
         return SerialReader(self._answer)
@@ -88,6 +89,8 @@ class WorkerHost:
             TooManyConflicts: The fifth time was in vain too.
             Exception: What the handler raised, after what it had read was found unchanged.
         """
+        if function.transaction is not None:
+            return await run_at_once(self, self._executor, self._persistence, function, parent, args, kwargs)
         for attempt in range(1, _TRIES + 1):
             transaction = self.transaction()
             ctx = MutationContext(

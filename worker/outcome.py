@@ -69,7 +69,7 @@ def after_mutation(
         case Raised() if transaction is not None and transaction.conflicted:
             return after_conflict(held, jitter)
         case Raised(error) if isinstance(error, transient):
-            return give_back(held, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
+            return after_transient(held, jitter)
         case Raised(error):
             # With what it read: a handler that failed on what it half saw is run again, not failed for good (C3.2).
             return _commit(held, JobState.FAILED, describe(error).pack(), transaction, effects=False)
@@ -90,6 +90,11 @@ def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
 def give_back(held: Held, delay_ms: int) -> Retry:
     """The delivery goes back, to run again after `delay_ms`."""
     return Retry(held.delivery, held.attempt, delay_ms, held.name, held.conflicts)
+
+
+def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
+    """What passes with time: the delivery goes back, and comes again later each time (C3.3)."""
+    return give_back(held, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
 
 
 def after_action(held: Held, ended: Ended) -> Next:

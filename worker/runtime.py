@@ -32,12 +32,24 @@ from worker.connections import Connections
 from worker.delivery import Held, Interruption
 from worker.executor import Executor, not_runnable
 from worker.host import WorkerHost
+from worker.inbox import Inbox
 from worker.joblog import log_answer, log_retry
 from worker.lanes import Lanes
 from worker.lease import Lease
-from worker.outcome import Again, InTurn, Next, Nothing, after_action, after_conflict, after_mutation, give_back
+from worker.outcome import (
+    Again,
+    InTurn,
+    Next,
+    Nothing,
+    after_action,
+    after_conflict,
+    after_mutation,
+    after_transient,
+    give_back,
+)
 from worker.persistence import Persistence
 from worker.presence import Presence
+from worker.pruner import Pruner
 from worker.settings import WorkerSettings
 
 _log = logging.getLogger("duestream.worker")
@@ -94,6 +106,8 @@ class Worker:
         self._host = WorkerHost(
             self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
         )
+        self._inbox = Inbox(app, self._host, self._executor, self._persistence)
+        self._pruner = Pruner(app, self._store, clock, lambda: self._promoter.leads, self._outage)
         self._lease = Lease(
             connections.lease_store(keys),
             name,
@@ -128,6 +142,7 @@ class Worker:
         rooms = [self._keep("presence", self._presence.run), self._keep("indexer", self._indexer.run)]
         if settings.promote:
             rooms += [self._keep("promoter", self._promoter.run), self._keep("janitor", self._janitor.run)]
+            rooms += [self._keep("pruner", self._pruner.run)] if self._pruner.needed else []
         background = [asyncio.create_task(room) for room in rooms]
         claiming = asyncio.create_task(self._keep("claimer", self._claim))
         try:
@@ -283,6 +298,8 @@ class Worker:
         return after_action(held, ended)
 
     async def _run_mutation(self, held: Held) -> Next:
+        if held.function is not None and held.function.transaction is not None:
+            return await self._inbox.run(held)
         problem = not_runnable(held)
         if problem is not None:
             return after_mutation(held, problem, None, ())
@@ -349,6 +366,8 @@ class Worker:
         if word in (Word.CONFLICT, Word.STALE):
             held.conflicts += 1
             self._follow(held, after_conflict(held))
+        elif word is Word.SEALED:
+            self._follow(held, after_transient(held))
         else:
             self._drop(held)
 

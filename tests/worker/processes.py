@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class WorkerProcess:
         log: Path,
         module: str = "tests.worker.faulty",
         traced: bool = True,
+        environment: Mapping[str, str] | None = None,
         **settings: Any,
     ) -> None:
         self.log = log
@@ -53,7 +54,7 @@ class WorkerProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, url, json.dumps({"lease_ms": LEASE_MS, **settings})],
                 cwd=ROOT,
-                env={**inherited, "FAULTY_NAMESPACE": namespace},
+                env={**inherited, "FAULTY_NAMESPACE": namespace, **(environment or {})},
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
