@@ -102,8 +102,13 @@ class _Call:
             attempt=attempt,
             is_job=False,
         )
-        async with asyncio.timeout(self._function.timeout_s):
-            return await self._executor.call(self._function, ctx, args, kwargs, unit)
+        try:
+            async with asyncio.timeout(self._function.timeout_s):
+                return await self._executor.call(self._function, ctx, args, kwargs, unit)
+        except Exception as error:
+            if await transaction.still_holds():
+                raise
+            raise Conflict from error  # it may have failed for what it half saw (C3.2)
 
     async def _settle(self, unit: Unit, transaction: Transaction, result: Any) -> None:
         outcome = Outcome(

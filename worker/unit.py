@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import Any, Protocol, cast
 
@@ -13,6 +14,7 @@ from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox, is_async
 from worker.threads import run_in
 
 THREAD_NAME = "duestream-sql"
+_log = logging.getLogger("duestream.unit")
 
 
 class Unit(Protocol):
@@ -78,6 +80,12 @@ async def _opened_in_thread(inbox: BlockingInbox[Any], job: str) -> AsyncIterato
         threads.shutdown(wait=False)
 
 
+def _tell(left: Future[bool | None]) -> None:
+    error = left.exception()
+    if error is not None:
+        _log.warning("an abandoned transaction was not rolled back: %s: %s", type(error).__name__, error)
+
+
 class _AsyncUnit:
     def __init__(self, inbox: AsyncInbox[Any], session: Any, job: str) -> None:
         self._inbox = inbox
@@ -121,6 +129,6 @@ class _ThreadUnit:
 
     async def leave(self, block: AbstractContextManager[Any]) -> None:
         if self._abandoned:
-            self._thread.submit(block.__exit__, None, None, None)
+            self._thread.submit(block.__exit__, None, None, None).add_done_callback(_tell)
         else:
             await run_in(self._thread, lambda: block.__exit__(None, None, None))

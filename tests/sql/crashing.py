@@ -1,7 +1,7 @@
 """An app in SQL whose worker dies or stands still at a point around its COMMIT; run by worker processes of the tests.
 
-`CRASH_POINT` names the point: "after" (killed once a job, right after its COMMIT), "before" (killed in each COMMIT, before
-it happens), "hold commit" and "hold handler" (waits for the file `release` there).
+`CRASH_POINT` names the point: "after" (killed once a job, right after its COMMIT), "before" (killed in each COMMIT,
+before it happens), "hold commit" and "hold handler" (waits for the file `release` there).
 """
 
 from __future__ import annotations
