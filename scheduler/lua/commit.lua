@@ -88,9 +88,12 @@ local function check_effects(job)
     end
     check_create(child)
   end
+  -- The status does not say yet what this job is about to end, and a job ends once (C5.1).
+  local ended = { [job.id] = true }
   for i, at in ipairs(job.cancels) do
     local outcome, found = look_at_job(ARGV[at])
-    job.cancels[i] = { found.id == job.id and 'FINISHED' or outcome, found }
+    job.cancels[i] = { ended[found.id] and 'FINISHED' or outcome, found }
+    ended[found.id] = true
   end
 end
 
