@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler import transitions
+from scheduler import transitions, values
+from scheduler.catalog import IndexCatalog
+from scheduler.reading import answer_blocking
+from scheduler.settings import Limits
+from scheduler.table import Index
+from scheduler.transaction import Transaction
 from scheduler.transitions import Transition, Word
-from tests.transitions.conftest import World, entry
+from tests.transitions.conftest import WORKER, World, entry
 
 Rows = list[tuple[str, str, bytes]]
 
@@ -89,6 +94,30 @@ def test_a_document_written_meanwhile(world: World) -> None:
     )
     assert world.run(rest(rows)) is Word.OK
     assert world.index("t:f") == [*entries_of(1, 3), (entry(b"\x059", 2, "t:2"), 0)]
+
+
+def rewrite(world: World, changed: int) -> Transaction:
+    """Changes a field that the index does not hold; committed."""
+    catalog = IndexCatalog()
+    catalog.learn(world.run(transitions.declare()))
+    transaction = Transaction(Limits(), catalog)
+    answer_blocking(transaction.get("t:1"), world.run)
+    transaction.put("t:1", values.pack({"f": 1, "other": changed}, "document"), new=False)
+    commit = world.commit_of(world.deliver()).with_effects(transaction)
+    assert world.run(transitions.commit([commit], WORKER, world.now)) == [Word.OK]
+    return transaction
+
+
+def test_a_document_written_meanwhile_with_the_same_value(world: World) -> None:
+    # C6.1: its entry may not be there yet, and who builds leaves to the writer what was written.
+    world.write(("add", "t:1", values.pack({"f": 1, "other": 0}, "document")))
+    world.run(transitions.declare(["t:f"]))
+    key = Index("t", ("f",)).key_of({"f": 1})
+    rows = [("t:1", world.read("doc", "t:1").version, key)]
+    rewrite(world, 1)
+    assert world.run(rest(rows)) is Word.OK
+    assert world.index("t:f") == [(entry(key, 1, "t:1"), 0)]
+    assert rewrite(world, 2).entries == []
 
 
 def test_a_document_deleted_meanwhile(world: World) -> None:
