@@ -102,7 +102,7 @@ class Transaction:
                 old = None if before is None else values.unpack(before.data)
                 new = None if write.op == "del" else values.unpack(write.data)
                 for index in indexes:
-                    changed += _moves(index, document_id, old, new)
+                    changed += _moves(index, document_id, old, new, ready=self._catalog.is_ready(index))
         return changed
 
     @property
@@ -342,12 +342,16 @@ class Glance(Transaction):
 
 
 def _moves(
-    index: Index, document_id: str, old: dict[str, Any] | None, new: dict[str, Any] | None
+    index: Index, document_id: str, old: dict[str, Any] | None, new: dict[str, Any] | None, *, ready: bool
 ) -> list[tuple[str, str, str, bytes]]:
-    """The entry that goes and the one that comes."""
+    """The entry that goes and the one that comes.
+
+    One that stays comes too while the index is built: it may not be there yet, and the Indexer passes over a document
+    that was written after it was read.
+    """
     old_key = None if old is None else index.key_of(old)
     new_key = None if new is None else index.key_of(new)
-    if old_key == new_key:
+    if old_key == new_key and ready:
         return []
     gone = [("del", index.id, document_id, old_key)] if old_key is not None else []
     return [*gone, ("add", index.id, document_id, new_key)] if new_key is not None else gone

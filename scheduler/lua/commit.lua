@@ -74,15 +74,25 @@ local function check_reads(job)
   return (#job.writes > 0 and job.catalog ~= catalog) and 'STALE' or 'OK'
 end
 
--- Wrong types fail here, before the first write of the job.
-local function check_effects(job)
+-- Documents and their entries. `created` holds the number of creation by document id; that of a new one is still to come.
+local function check_writes(job)
+  job.created = {}
   for _, at in ipairs(job.writes) do
-    redis.call('HLEN', NS .. 'doc:' .. ARGV[at + 1])
-    redis.call('ZCARD', NS .. 'table:' .. ARGV[at + 1]:match('^[^:]*'))
+    local id = ARGV[at + 1]
+    job.created[id] = redis.call('HGET', NS .. 'doc:' .. id, 'created') or ARGV[at] == 'add'
+    redis.call('ZCARD', NS .. 'table:' .. id:match('^[^:]*'))
   end
   for _, at in ipairs(job.entries) do
     redis.call('ZCARD', NS .. 'index:' .. ARGV[at + 1])
+    local id = ARGV[at + 2]
+    local known = job.created[id]
+    assert(known == true and ARGV[at] == 'add' or tonumber(known), id .. ' is damaged: it has no number of creation')
   end
+end
+
+-- Wrong types fail here, before the first write of the job.
+local function check_effects(job)
+  check_writes(job)
   for i, at in ipairs(job.children) do
     local child = read_create(at)
     job.children[i] = child
@@ -92,9 +102,12 @@ local function check_effects(job)
     end
     check_create(child)
   end
+  -- The status does not say yet what this job is about to end, and a job ends once (C5.1).
+  local ended = { [job.id] = true }
   for i, at in ipairs(job.cancels) do
     local outcome, found = look_at_job(ARGV[at])
-    job.cancels[i] = { found.id == job.id and 'FINISHED' or outcome, found }
+    job.cancels[i] = { ended[found.id] and 'FINISHED' or outcome, found }
+    ended[found.id] = true
   end
 end
 
@@ -140,13 +153,12 @@ local function reserve(job)
   return tonumber(redis.call('INCRBY', NS .. 'sequence', math.max(1, added))) - math.max(1, added)
 end
 
--- An entry holds its document's number of creation: those to be removed go while the document is there, new ones once it is.
+-- An entry holds its document's number of creation: those to be removed go before new documents get theirs, new ones after.
 local function write_entries(job, op)
   for _, at in ipairs(job.entries) do
     if ARGV[at] == op then
       local id = ARGV[at + 2]
-      local created = redis.call('HGET', NS .. 'doc:' .. id, 'created')
-      local entry = make_entry(ARGV[at + 3], created, id)
+      local entry = make_entry(ARGV[at + 3], job.created[id], id)
       if op == 'del' then
         redis.call('ZREM', NS .. 'index:' .. ARGV[at + 1], entry)
       else
@@ -173,6 +185,7 @@ local function write_documents(job)
       redis.call('HSET', key, 'version', version, 'data', data)
     else
       number = number + 1
+      job.created[id] = number
       redis.call('HSET', key, 'version', version, 'created', int(number), 'data', data)
       redis.call('ZADD', documents, int(number), id)
     end

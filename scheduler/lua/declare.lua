@@ -8,11 +8,15 @@
 -- flags: allow-oom
 -- include: base
 
+local fresh = {}
 for i = 2, #ARGV do
-  local index = ARGV[i]
-  if redis.call('HEXISTS', NS .. 'indexes', index) == 0 then
-    local empty = redis.call('ZCARD', NS .. 'table:' .. index:match('^[^:]*')) == 0
-    redis.call('HSET', NS .. 'indexes', index, empty and 'ready' or '0')
+  if redis.call('HEXISTS', NS .. 'indexes', ARGV[i]) == 0 then
+    local documents = redis.call('ZCARD', NS .. 'table:' .. ARGV[i]:match('^[^:]*'))
+    fresh[#fresh + 1] = { ARGV[i], documents == 0 and 'ready' or '0' }
+  end
+end
+for _, one in ipairs(fresh) do
+  if redis.call('HSETNX', NS .. 'indexes', one[1], one[2]) == 1 then
     -- Who writes by an older catalog is refused: it would leave entries out.
     redis.call('HINCRBY', NS .. 'indexes', 'version', 1)
   end

@@ -7,7 +7,7 @@
 -- flags: allow-oom
 -- include: base
 
-if redis.call('HEXISTS', NS .. 'indexes', ARGV[2]) == 0 then
+if redis.call('HEXISTS', NS .. 'indexes', ARGV[2]) == 0 or ARGV[2] == 'version' then
   return 0
 end
 redis.call('UNLINK', NS .. 'index:' .. ARGV[2])
