@@ -359,8 +359,9 @@ class App:
 
         Args:
             name: A letter or '_', then up to 63 letters, digits, '_', '.' or '-'.
-            schema: A pydantic model, a dataclass or a TypedDict. Documents are validated by it when they are written,
-                and come back as it. Its field `id`, if it has one, holds the document's id and is not stored.
+            schema: A pydantic model, a dataclass or a TypedDict (on Python 3.11 that of `typing_extensions`). Documents
+                are validated by it when they are written, and come back as it. Its field `id`, if it has one, holds the
+                document's id and is not stored.
             indexes: The fields that each sorts by, by name: `{"by_owner": ["owner", "opened_ms"]}`. A new one of a
                 table that has documents is built by the workers; queries of it wait until then.
 

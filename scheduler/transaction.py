@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NoReturn
 
 from scheduler import values
@@ -28,10 +29,17 @@ class Conflict(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What is to become of a document: `op` is 'add', 'put' or 'del'; `data` its new bytes, b'' for 'del'."""
+    """What is to become of a document.
+
+    Attributes:
+        op: 'add', 'put' or 'del'.
+        data: Its new bytes, b'' for 'del'.
+        number: Of an 'add', its place in the order in which the transaction added documents; it stays when others go.
+    """
 
     op: str
     data: bytes
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ class Transaction:
         self._scans: dict[Scan, str] = {}
         self._documents: dict[str, Document] = {}
         self._writes: dict[str, Write] = {}
+        self._numbers = count()
+        self._added: set[str] = set()
         self._children: dict[str, Request] = {}
         self._children_bytes = 0
         self._cancels: dict[str, None] = {}
@@ -158,6 +168,10 @@ class Transaction:
         """A document as it was read, None where it was absent or has not been read."""
         return self._documents.get(document_id)
 
+    def has_added(self, document_id: str) -> bool:
+        """Whether this transaction has ever added the document, even if it has deleted it since."""
+        return document_id in self._added
+
     def put(self, document_id: str, data: bytes, *, new: bool) -> None:
         """Buffer a document; `new` where it did not exist for this transaction.
 
@@ -171,7 +185,12 @@ class Transaction:
             )
         before = self._writes.get(document_id)
         replaces = before is not None and (before.op == "put" or (before.op == "del" and self._existed(document_id)))
-        self._write(document_id, Write("put" if replaces or (not new and before is None) else "add", data))
+        if replaces or (not new and before is None):
+            self._write(document_id, Write("put", data))
+        else:
+            number = next(self._numbers) if before is None else before.number
+            self._write(document_id, Write("add", data, number))
+            self._added.add(document_id)
 
     def delete(self, document_id: str) -> None:
         """Buffer the removal of a document."""

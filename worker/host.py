@@ -106,12 +106,12 @@ class WorkerHost:
                 async with asyncio.timeout(function.timeout_s):
                     result = await self._executor.call_nested(function, ctx, args, kwargs)
                 values.pack(result, "result")
-                if await self._commit(function, transaction):
+                if not transaction.conflicted and await self._commit(function, transaction):
                     return result
             except Conflict:
                 pass
             except Exception:
-                if await self.reader()(transaction.still_holds()):
+                if not transaction.conflicted and await self.reader()(transaction.still_holds()):
                     raise
             finally:
                 transaction.close()
@@ -131,11 +131,17 @@ class WorkerHost:
             ctx = QueryContext(self, transaction, self.reader(), parent, function.name, now_ms)
             try:
                 async with asyncio.timeout(function.timeout_s):
-                    return await self._executor.call_nested(function, ctx, args, kwargs)
+                    result = await self._executor.call_nested(function, ctx, args, kwargs)
+                if not transaction.conflicted:
+                    return result
             except Conflict:
-                await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
+                pass
+            except Exception:
+                if not transaction.conflicted:
+                    raise
             finally:
                 transaction.close()
+            await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
         raise TooManyConflicts(f"{function.name}: what it read was changed by others {_TRIES} times in a row")
 
     async def _commit(self, function: AnyFunction, transaction: Transaction) -> bool:
