@@ -106,7 +106,7 @@ class _Call:
             async with asyncio.timeout(self._function.timeout_s):
                 return await self._executor.call(self._function, ctx, args, kwargs, unit)
         except Exception as error:
-            if await transaction.still_holds():
+            if await self._host.reader()(transaction.still_holds()):
                 raise
             raise Conflict from error  # it may have failed for what it half saw (C3.2)
 

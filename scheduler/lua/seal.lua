@@ -10,6 +10,7 @@
 -- Cost  O(n + reads). Caller: Inbox, between the last statement and the COMMIT.
 -- flags: allow-oom
 -- include: base
+-- include: entry
 -- include: versions
 
 local replies, ids, tokens, sealing = {}, {}, {}, {}

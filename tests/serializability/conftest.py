@@ -7,6 +7,7 @@ import secrets
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def start_workers(url: str, namespace: str, tmp_path: Path) -> Iterator[StartWor
     """Starts four worker processes of a module's app; they are stopped gently when the test is over."""
     started: list[WorkerProcess] = []
 
-    def start(module: str, **settings: object) -> None:
+    def start(module: str, **settings: Any) -> None:
         started.extend(
             WorkerProcess(url, namespace, tmp_path / f"worker{n}.log", module, traced=False, **settings)
             for n in range(PROCESSES)

@@ -17,7 +17,7 @@ from scheduler.transitions import Commit, Delivery, Finish, Retry, Scan
 from tests.answers import Answers
 from worker.delivery import Held, Interruption
 from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
-from worker.outcome import Again, Nothing, after_action, after_conflict, after_mutation, describe, failed_commit
+from worker.outcome import Again, InTurn, Nothing, after_action, after_conflict, after_mutation, describe, failed_commit
 
 DELIVERY = Delivery("JOB", "orders", "5-0", "TOKEN", 3)
 SPEC = Spec(0, 0, "orders", "shop:place", "mutation", "", "key", [], {})
@@ -123,7 +123,10 @@ async def test_the_time_limit_fails_the_job_without_effects() -> None:
 )
 async def test_other_ends_of_a_mutation(ended: Ended, follows: object) -> None:
     # C3.1, C3.3
-    assert after_mutation(held(), ended, await transaction(), TRANSIENT, cap) == follows
+    assert (
+        after_mutation(held(conflicts=isinstance(ended, Conflicted)), ended, await transaction(), TRANSIENT, cap)
+        == follows
+    )
 
 
 async def test_a_mutation_that_cannot_be_called_fails() -> None:
@@ -136,13 +139,25 @@ async def test_a_mutation_that_cannot_be_called_fails() -> None:
 @pytest.mark.parametrize(
     ("conflicts", "follows"),
     [
-        (0, Again(10)), (1, Again(20)), (2, Again(40)), (3, Again(80)),
-        (4, Retry(DELIVERY, 7, 160, "shop:place", 4)), (50, Retry(DELIVERY, 53, 60_000, "shop:place", 50)),
+        (1, Again(10)), (2, Again(20)), (3, Again(40)), (4, Again(80)),
+        (5, Retry(DELIVERY, 8, 160, "shop:place", 5)), (50, Retry(DELIVERY, 53, 60_000, "shop:place", 50)),
     ],
 )  # fmt: skip
 def test_conflicts_never_give_up_and_hold_no_lease_for_long(conflicts: int, follows: object) -> None:
     # C3.3
     assert after_conflict(held(conflicts=conflicts), cap) == follows
+
+
+@pytest.mark.parametrize(
+    ("conflicts", "follows"),
+    [
+        (1, InTurn(0)), (3, InTurn(0)), (4, InTurn(1)), (6, InTurn(4)), (30, InTurn(100)),
+        (31, Retry(DELIVERY, 34, 60_000, "shop:place", 31)),
+    ],
+)  # fmt: skip
+def test_those_that_lost_over_a_document_take_turns_before_they_wait_longer(conflicts: int, follows: object) -> None:
+    # C3.3
+    assert after_conflict(held(conflicts=conflicts, contended=("t:x",)), cap) == follows
 
 
 async def test_conflicts_count_as_attempts() -> None:
