@@ -79,6 +79,7 @@ NAMES = (
     "schedule",
     "show",
     "sweep",
+    "tally",
     "unwatch",
     "watch",
 )
