@@ -124,7 +124,8 @@ def indexes(target: Target, as_json: bool) -> None:
 def drop_index(target: Target, index_id: str, yes: bool, as_json: bool) -> None:
     """Drop INDEX ("orders:owner,opened_ms") and all its entries; no document is touched.
 
-    For one that no deployment declares any more: a worker whose app still does makes it again, and builds it anew.
+    For one that no running worker declares any more. A worker whose app still does goes on as if it were there: its
+    queries along it find nothing or too little until it has noticed, made the index again and built it anew.
     """
     from scheduler import transitions
 
@@ -132,15 +133,16 @@ def drop_index(target: Target, index_id: str, yes: bool, as_json: bool) -> None:
         if not yes:
             _check_known(session, index_id)
             ask(
-                f"Drop index {index_id} of {session.app.namespace}?",
+                f"Drop index {index_id} of {session.app.namespace}? "
+                "Workers whose app declares it will miss documents until it is built again.",
                 "nothing was dropped (--yes drops without asking)",
             )
         if not session.store.run(transitions.forget(index_id)):
-            _check_known(session, index_id)
+            raise InvalidDocument(f"index: {session.app.namespace} has no index {index_id!r:.300}; see db indexes")
     if as_json:
         print_json({"dropped": index_id})
     else:
-        click.echo(f"dropped {index_id}: a worker whose app still declares it makes it again")
+        click.echo(f"dropped {index_id}: a worker whose app still declares it makes it again and builds it anew")
 
 
 def _reader(session: Session) -> BlockingDatabaseReader:
