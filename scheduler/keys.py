@@ -25,7 +25,8 @@ key (after the prefix)     type        holds                                    
 ``functions``              hash        registered functions: name, description as JSON        stays                join
 ``functions:seen``         sorted set  registered functions by the last time in ms            stays                join
 ``settings``               hash        retention, by app and by function                      stays                join
-``stats:<function>``       hash        finished jobs by state                                 stays                complete
+``stats:<function>``       hash        finished jobs by state, conflicts                      stays                complete, commit,
+                                                                                                                   retry
 ``mail:<mailbox>``         list        ids of finished jobs somebody waits for                60 s                 complete
 ``sequence``               string      number of commits that wrote documents                 stays                commit
 ``applied:<token>``         string      a mutation run by an action was applied                10 min               commit
@@ -110,3 +111,6 @@ class Keys:
 
     def document(self, document_id: str) -> str:
         return f"{self.prefix}doc:{document_id}"
+
+    def table(self, name: str) -> str:
+        return f"{self.prefix}table:{name}"

@@ -514,5 +514,14 @@ def describe(names: Sequence[str]) -> Transition[list[dict[str, Any] | None]]:
     )
 
 
+def tally(names: Sequence[str]) -> Transition[list[dict[str, int]]]:
+    """What has become of the jobs of functions: how many ended in each state, and under 'conflicts' those met."""
+
+    def parse_one(pairs: Any) -> dict[str, int]:
+        return {word.decode(): int(number) for word, number in zip(pairs[::2], pairs[1::2], strict=True)}
+
+    return Transition(scripts.load("tally"), ["", *names], lambda reply: list(map(parse_one, reply)))
+
+
 def _clock(clock_ms: int | None) -> Argument:
     return "" if clock_ms is None else clock_ms
