@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from scheduler.listing import JobPage
     from scheduler.query import Page
     from scheduler.settings import Limits
+    from scheduler.sql_context import BlockingSqlContext, SqlContext
     from scheduler.table import Document, Table
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "BlockingMutationContext",
     "BlockingQuery",
     "BlockingQueryContext",
+    "BlockingSqlContext",
     "Call",
     "CancelOutcome",
     "ConfigurationError",
@@ -99,6 +101,7 @@ __all__ = [
     "QueueFull",
     "ResultTimeout",
     "Scheduler",
+    "SqlContext",
     "SyncScheduler",
     "Table",
     "TooManyConflicts",
@@ -162,6 +165,7 @@ _HOMES = {
     "scheduler.query": ("Page",),
     "scheduler.settings": ("Limits",),
     "scheduler.table": ("Document", "Table"),
+    "scheduler.sql_context": ("BlockingSqlContext", "SqlContext"),
 }
 
 

@@ -16,6 +16,7 @@ from scheduler.context import (
 )
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
+from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
 from scheduler.settings import (
     DEFAULT_QUEUE,
     KEEP_COUNT,
@@ -25,10 +26,12 @@ from scheduler.settings import (
     check_exceptions,
     check_namespace,
 )
+from scheduler.sql_context import BlockingSqlContext, SqlContext
 from scheduler.table import Document, Index, Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
 T = TypeVar("T")
 
 _Mutation = Function[MutationContext, P, R, Coroutine[Any, Any, R]]
@@ -48,6 +51,22 @@ class MutationDecorator(Protocol):
     ) -> _Mutation[P, R]: ...
     @overload
     def __call__(self, handler: Callable[Concatenate[BlockingMutationContext, P], R], /) -> _PlainMutation[P, R]: ...
+
+
+class SqlMutationDecorator(Protocol[S]):
+    """What `@app.mutation(transaction=...)` returns with an async transaction: takes an `async def`."""
+
+    def __call__(
+        self, handler: Callable[Concatenate[SqlContext[S], P], Coroutine[Any, Any, R]], /
+    ) -> Function[SqlContext[S], P, R, Coroutine[Any, Any, R]]: ...
+
+
+class BlockingSqlMutationDecorator(Protocol[S]):
+    """What `@app.mutation(transaction=...)` returns with a blocking transaction: takes a plain `def`."""
+
+    def __call__(
+        self, handler: Callable[Concatenate[BlockingSqlContext[S], P], R], /
+    ) -> Function[BlockingSqlContext[S], P, R, R]: ...
 
 
 class ActionDecorator(Protocol):
@@ -126,6 +145,30 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
     ) -> MutationDecorator: ...
+    @overload
+    def mutation(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        timeout: float | None = None,
+        keep_s: float | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        transaction: AsyncInbox[S],
+    ) -> SqlMutationDecorator[S]: ...
+    @overload
+    def mutation(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        timeout: float | None = None,
+        keep_s: float | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        transaction: BlockingInbox[S],
+    ) -> BlockingSqlMutationDecorator[S]: ...
     def mutation(
         self,
         handler: Callable[..., Any] | None = None,
@@ -136,6 +179,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        transaction: AnyInbox | None = None,
     ) -> Any:
         """Register a mutation: it happens exactly once (C3.1). Public: any client may schedule it.
 
@@ -146,13 +190,16 @@ class App:
             timeout: Its time limit in seconds, 300 by default; past it the job fails.
             keep_s: How long its records are kept, in seconds; the app's setting by default.
             transient: Exceptions after which it runs again.
+            transaction: `SqlTransaction(engine)` where its data is in SQL: `ctx.sql` is the session (C6.4).
 
         Raises:
             DuplicateFunction: The name is used already.
-            InvalidOption: Naming what is wrong.
+            InvalidOption: Naming what is wrong, an async transaction of a plain `def` say.
             TypeError: The signature has no context, or hints that cannot be resolved.
         """
-        return self._register(Kind.MUTATION, False, handler, FunctionOptions(name, queue, timeout, keep_s, transient))
+        return self._register(
+            Kind.MUTATION, False, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+        )
 
     @overload
     def internal_mutation(
@@ -173,6 +220,30 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
     ) -> MutationDecorator: ...
+    @overload
+    def internal_mutation(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        timeout: float | None = None,
+        keep_s: float | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        transaction: AsyncInbox[S],
+    ) -> SqlMutationDecorator[S]: ...
+    @overload
+    def internal_mutation(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        timeout: float | None = None,
+        keep_s: float | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        transaction: BlockingInbox[S],
+    ) -> BlockingSqlMutationDecorator[S]: ...
     def internal_mutation(
         self,
         handler: Callable[..., Any] | None = None,
@@ -183,9 +254,12 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        transaction: AnyInbox | None = None,
     ) -> Any:
         """Register a mutation that no untrusted client may schedule (C1.6); see `mutation`."""
-        return self._register(Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient))
+        return self._register(
+            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+        )
 
     @overload
     def action(self, handler: Callable[Concatenate[ActionContext, P], Coroutine[Any, Any, R]], /) -> _Action[P, R]: ...
@@ -285,8 +359,9 @@ class App:
 
         Args:
             name: A letter or '_', then up to 63 letters, digits, '_', '.' or '-'.
-            schema: A pydantic model, a dataclass or a TypedDict. Documents are validated by it when they are written,
-                and come back as it. Its field `id`, if it has one, holds the document's id and is not stored.
+            schema: A pydantic model, a dataclass or a TypedDict (on Python 3.11 that of `typing_extensions`). Documents
+                are validated by it when they are written, and come back as it. Its field `id`, if it has one, holds the
+                document's id and is not stored.
             indexes: The fields that each sorts by, by name: `{"by_owner": ["owner", "opened_ms"]}`. A new one of a
                 table that has documents is built by the workers; queries of it wait until then.
 

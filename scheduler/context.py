@@ -9,6 +9,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from scheduler.call import Call, Request
@@ -21,6 +22,7 @@ from scheduler.db import (
     SystemTables,
 )
 from scheduler.documents import Documents, Tables
+from scheduler.errors import InvalidCall
 from scheduler.function import AnyFunction, Function, Kind
 from scheduler.ids import JobId, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
@@ -34,6 +36,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 Log = logging.LoggerAdapter[logging.Logger]
+
+SEALED = "sealed"
+"""The version of a pending job whose SQL may have committed: it is too late to cancel it (see `lua/seal.lua`)."""
 
 _log = logging.getLogger("duestream.job")
 
@@ -107,7 +112,7 @@ class MutationScheduling(Scheduling):
         state = await self._reader(transaction.version("job", job_id))
         if state == "":
             return CancelOutcome.UNKNOWN
-        if JobState(state).final:
+        if state == SEALED or JobState(state).final:
             return CancelOutcome.FINISHED
         transaction.cancel(job_id)
         return CancelOutcome.RUNNING if state == JobState.IN_PROGRESS else CancelOutcome.CANCELED
@@ -141,7 +146,7 @@ class _TransactionSystem(SystemTables):
     async def get(self, job_id: str) -> Job | None:
         seen = await self._reader(self._transaction.version("job", parse_job_id(job_id)))
         job = await self._host.drive(get(job_id))
-        if (job.state.value if job else "") != seen:
+        if (job.state.value if job else "") != (JobState.PENDING if seen == SEALED else seen):
             self._transaction.conflict()
         return job
 
@@ -201,19 +206,17 @@ class MutationContext:
         """Run another mutation inside this transaction (C3.9). If it raises, what it did is undone.
 
         Raises:
-            InvalidCall: Not a mutation of this app, or another one that was called from here has not ended yet.
+            InvalidCall: Not a mutation of this app, of another `transaction=`, or another one that was called from here
+                has not ended yet.
         """
         self._host.producer.app.check_owns(function, Kind.MUTATION)
+        self._check_nested(function)
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
         inner = copy.copy(self)
         inner._level = self._level + 1  # noqa: SLF001  its own kind
-        savepoint = self._transaction.savepoint(self._level)
-        try:
-            result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
-        except BaseException:  # a cancel too, as by a timeout around this call
-            self._transaction.restore(savepoint)
-            raise
-        self._transaction.release(savepoint)
+        with self._transaction.nested(self._level):
+            async with self._savepoint():
+                result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
         return result
 
     async def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -223,6 +226,32 @@ class MutationContext:
         inner = QueryContext(self._host, self._transaction, self.reader, self.job_id, function.name, self.now)
         result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
         return result
+
+    @property
+    def sql(self) -> Any:
+        """The session of a mutation with `transaction=`; see `SqlContext`.
+
+        Raises:
+            InvalidCall: This one has none.
+        """
+        raise InvalidCall(
+            "ctx.sql: this mutation has no transaction= (@app.mutation(transaction=SqlTransaction(engine)))"
+        )
+
+    def twin(self, bridge: Bridge) -> BlockingMutationContext:
+        """The same for a plain `def`."""
+        return BlockingMutationContext(self, bridge)
+
+    def _check_nested(self, function: AnyFunction) -> None:
+        if function.transaction is not None:
+            raise InvalidCall(
+                f"run_mutation: {function.name} has a transaction=, the mutation that calls it has none (two stores "
+                "cannot commit as one; give both the same, or schedule it)"
+            )
+
+    def _savepoint(self) -> AbstractAsyncContextManager[Any]:
+        """What is undone besides the buffer if a nested mutation raises."""
+        return nullcontext()
 
 
 class QueryContext:
@@ -254,6 +283,10 @@ class QueryContext:
         inner = QueryContext(self._host, self._transaction, self.reader, self.job_id, function.name, self.now)
         result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
         return result
+
+    def twin(self, bridge: Bridge) -> BlockingQueryContext:
+        """The same for a plain `def`."""
+        return BlockingQueryContext(self, bridge)
 
 
 class ActionContext:
@@ -302,6 +335,10 @@ class ActionContext:
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
         result: R = await self._host.run_query(function, self.job_id, bound, bound_kwargs)
         return result
+
+    def twin(self, bridge: Bridge) -> BlockingActionContext:
+        """The same for a plain `def`."""
+        return BlockingActionContext(self, bridge)
 
     async def run_action(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another action inside this one: a plain call (C3.9)."""
@@ -387,6 +424,11 @@ class BlockingMutationContext:
         )
         self.scheduler: BlockingScheduling = _BridgedScheduling(inner.scheduler, bridge)
 
+    @property
+    def sql(self) -> Any:
+        """See `MutationContext.sql`."""
+        return self._inner.sql
+
     def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """See `MutationContext.run_mutation`."""
         return self._bridge.wait(self._inner.run_mutation(function, *args, **kwargs))
@@ -454,10 +496,4 @@ Context = MutationContext | QueryContext | ActionContext
 
 def blocking_context(ctx: Context, bridge: Bridge) -> Any:
     """The twin of a context for a plain `def` handler."""
-    match ctx:
-        case MutationContext():
-            return BlockingMutationContext(ctx, bridge)
-        case QueryContext():
-            return BlockingQueryContext(ctx, bridge)
-        case ActionContext():
-            return BlockingActionContext(ctx, bridge)
+    return ctx.twin(bridge)

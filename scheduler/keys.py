@@ -8,7 +8,8 @@ key (after the prefix)      type        holds                                   
 ``due:<queue>``             sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
 ``job:<id>``                string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
 ``status:<id>``             hash        state, token, entry, attempts, deaths, started,        until pruned         every transition
-                                        completed, worker, result, error, waiters
+                                        completed, worker, result, error, waiters, sealed
+                                        (token of the delivery whose SQL may commit)
 ``key:<idempotency key>``   string      the job id it stands for                               with its job         schedule, commit
 ``ready:<queue>``           stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
                                         group ``workers``
@@ -116,3 +117,6 @@ class Keys:
 
     def document(self, document_id: str) -> str:
         return f"{self.prefix}doc:{document_id}"
+
+    def table(self, name: str) -> str:
+        return f"{self.prefix}table:{name}"

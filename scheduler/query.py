@@ -126,7 +126,7 @@ def _read_cursor(cursor: object, walked: str) -> tuple[Position, str]:
         found, key, created, document_id = values.unpack(data)
     except (ValueError, TypeError, binascii.Error) as error:
         raise InvalidOption(f"cursor: not one that a page had: {cursor[:60]!r}") from error
-    if not (isinstance(key, bytes) and isinstance(created, int) and isinstance(document_id, str)) or created < 0:
+    if not (isinstance(key, bytes) and type(created) is int and isinstance(document_id, str)) or created < 0:
         raise InvalidOption(f"cursor: not one that a page had: {cursor[:60]!r}")
     if found != walked:
         raise InvalidOption(f"cursor: of a query on {found!r}, not on {walked!r}")

@@ -77,6 +77,7 @@ NAMES = (
     "renew",
     "retry",
     "schedule",
+    "seal",
     "show",
     "sweep",
     "unwatch",

@@ -15,7 +15,7 @@ import math
 import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,7 +31,7 @@ _DIGEST_BYTES = 32
 _NAN = b"\x05" + bytes(8) + b"\x80"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_EXACT = Context(prec=1_200, Emax=999_999_999, Emin=-999_999_999, traps=[])
+_EXACT = Context(prec=1_200, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
 """A float has up to 767 digits; numbers are compared to 1,200."""
 
 
@@ -44,7 +44,8 @@ def sort_key(value: object) -> bytes:
     key = _key(value)
     if len(key) <= MOST_BYTES:
         return key
-    return key[: MOST_BYTES - _DIGEST_BYTES] + hashlib.sha256(key).digest()
+    # Where the cut leaves just what is the whole of a shorter key, 0xff keeps the two apart, as within texts.
+    return key[: MOST_BYTES - _DIGEST_BYTES - 1] + b"\xff" + hashlib.sha256(key).digest()
 
 
 def kind_bounds(key: bytes) -> tuple[bytes, bytes]:
@@ -65,7 +66,8 @@ def _text(tag: bytes, data: bytes) -> bytes:
 
 
 def _number(value: int | float | Decimal) -> bytes:
-    if value != value:  # NaN, below all others
+    # Asked, as a signaling NaN cannot be compared.
+    if value.is_nan() if isinstance(value, Decimal) else value != value:
         return _NAN
     near = _nearest(value)
     bits = int.from_bytes(struct.pack(">d", near + 0.0), "big")

@@ -71,6 +71,8 @@ class Table(Generic[T]):
     def __init__(self, name: str, schema: type[T] | None, indexes: Mapping[str, Sequence[str]]) -> None:
         self.name = check_table(name)
         self.schema = schema
+        if not isinstance(indexes, Mapping):
+            raise InvalidOption(f"indexes: expected a dict of names and fields, got {indexes!r:.60}")
         self.indexes = {word: _index(name, word, fields) for word, fields in indexes.items()}
         self._shape = None if schema is None else Shape(schema)
 

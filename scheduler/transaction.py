@@ -7,8 +7,10 @@ another's commit and starts over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NoReturn
 
 from scheduler import values
@@ -27,10 +29,17 @@ class Conflict(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What is to become of a document: `op` is 'add', 'put' or 'del'; `data` its new bytes, b'' for 'del'."""
+    """What is to become of a document.
+
+    Attributes:
+        op: 'add', 'put' or 'del'.
+        data: Its new bytes, b'' for 'del'.
+        number: Of an 'add', its place in the order in which the transaction added documents; it stays when others go.
+    """
 
     op: str
     data: bytes
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +54,16 @@ class Savepoint:
 
 
 class Transaction:
-    """The read set, write set, children and cancels of one start of a mutation."""
+    """The read set, write set, children and cancels of one start of a mutation.
 
-    def __init__(self, limits: Limits, catalog: IndexCatalog | None = None) -> None:
+    Args:
+        limits: What it may hold at most.
+        catalog: The indexes that its writes have to keep up.
+        documents: Whether it may read and write documents; not where its effects are in SQL (C6.4).
+    """
+
+    def __init__(self, limits: Limits, catalog: IndexCatalog | None = None, *, documents: bool = True) -> None:
+        self._has_documents = documents
         self._limits = limits
         self._catalog = catalog or IndexCatalog()
         self._sequence: int | None = None
@@ -55,6 +71,8 @@ class Transaction:
         self._scans: dict[Scan, str] = {}
         self._documents: dict[str, Document] = {}
         self._writes: dict[str, Write] = {}
+        self._numbers = count()
+        self._added: set[str] = set()
         self._children: dict[str, Request] = {}
         self._children_bytes = 0
         self._cancels: dict[str, None] = {}
@@ -67,6 +85,12 @@ class Transaction:
     def reads(self) -> list[tuple[str, str, str]]:
         """(kind, key, version seen), as the commit script checks them."""
         return [(kind, key, version) for (kind, key), version in self._versions.items()]
+
+    @property
+    def contended(self) -> tuple[str, ...]:
+        """The documents that others may have changed under it: read and to be written, else all that were read."""
+        read = [key for kind, key in self._versions if kind == "doc"]
+        return tuple([key for key in read if key in self._writes] or read)
 
     @property
     def scans(self) -> list[tuple[Scan, str]]:
@@ -116,6 +140,7 @@ class Transaction:
 
     def get(self, document_id: str) -> Reads[bytes | None]:
         """A document's data with this transaction's own writes, None where there is none."""
+        self._check_documents()
         written = self._writes.get(document_id)
         if written is not None:
             return None if written.op == "del" else written.data
@@ -125,7 +150,8 @@ class Transaction:
 
     def walk(self, scan: Scan) -> Reads[Walked]:
         """What a scan finds, without this transaction's own writes; one that was cut short counts as far as it came."""
-        self._check_open()
+        self.check_open()
+        self._check_documents()
         snapshot: Snapshot = yield Read(scans=[scan])
         (walked,) = snapshot.walks
         seen = scan._replace(most=len(walked.documents)) if walked.cut else scan
@@ -142,23 +168,34 @@ class Transaction:
         """A document as it was read, None where it was absent or has not been read."""
         return self._documents.get(document_id)
 
+    def has_added(self, document_id: str) -> bool:
+        """Whether this transaction has ever added the document, even if it has deleted it since."""
+        return document_id in self._added
+
     def put(self, document_id: str, data: bytes, *, new: bool) -> None:
         """Buffer a document; `new` where it did not exist for this transaction.
 
         Raises:
             LimitExceeded: Too many documents, or one too large.
         """
+        self._check_documents()
         if len(data) > self._limits.document_bytes:
             raise LimitExceeded(
                 f"document {document_id}: takes {len(data):,} bytes, the limit is {self._limits.document_bytes:,}"
             )
         before = self._writes.get(document_id)
         replaces = before is not None and (before.op == "put" or (before.op == "del" and self._existed(document_id)))
-        self._write(document_id, Write("put" if replaces or (not new and before is None) else "add", data))
+        if replaces or (not new and before is None):
+            self._write(document_id, Write("put", data))
+        else:
+            number = next(self._numbers) if before is None else before.number
+            self._write(document_id, Write("add", data, number))
+            self._added.add(document_id)
 
     def delete(self, document_id: str) -> None:
         """Buffer the removal of a document."""
-        self._check_open()
+        self._check_documents()
+        self.check_open()
         if document_id in self._writes and not self._existed(document_id):
             del self._writes[document_id]
         else:
@@ -170,7 +207,7 @@ class Transaction:
         Raises:
             LimitExceeded: More than 1,000 jobs or 16 MiB of arguments in one mutation (C2.9).
         """
-        self._check_open()
+        self.check_open()
         if len(self._children) == self._limits.jobs:
             raise LimitExceeded(f"one mutation may schedule {self._limits.jobs:,} jobs")
         if self._children_bytes + request.size > self._limits.jobs_bytes:
@@ -188,18 +225,29 @@ class Transaction:
 
     def cancel_child(self, job_id: str) -> None:
         """A job scheduled and canceled in one mutation is stored as canceled (C4)."""
-        self._check_open()
+        self.check_open()
         self._children[job_id] = self._children[job_id]._replace(born="canceled")
 
     def cancel(self, job_id: str) -> None:
         """Buffer the cancel of a job that exists already."""
-        self._check_open()
+        self.check_open()
         self._cancels[job_id] = None
 
     def canceled(self, job_id: str) -> bool:
         """Whether this transaction has canceled the job."""
         child = self._children.get(job_id)
         return job_id in self._cancels or (child is not None and child.born == "canceled")
+
+    @contextmanager
+    def nested(self, level: int) -> Iterator[None]:
+        """A block whose effects are forgotten if it raises (C3.9), and be it a cancel; raises as `savepoint` does."""
+        savepoint = self.savepoint(level)
+        try:
+            yield
+        except BaseException:
+            self.restore(savepoint)
+            raise
+        self.release(savepoint)
 
     def savepoint(self, level: int = 0) -> Savepoint:
         """What is buffered now. Reads are not part of it: what a handler saw, it saw.
@@ -211,7 +259,7 @@ class Transaction:
         Raises:
             InvalidCall: A savepoint of this level is in use.
         """
-        self._check_open()
+        self.check_open()
         if level != self._depth:
             raise InvalidCall(
                 "run_mutation: another mutation called from here has not ended yet; await them one by one"
@@ -250,18 +298,26 @@ class Transaction:
     def _existed(self, document_id: str) -> bool:
         return bool(self._versions.get(("doc", document_id)))
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise if the handler has ended."""
         if self._closed:
             raise RuntimeError("the mutation has ended: its context can do nothing more")
 
+    def _check_documents(self) -> None:
+        if not self._has_documents:
+            raise InvalidCall(
+                "ctx.db: a mutation with transaction= has its data in SQL, and two stores cannot commit as one "
+                "(use ctx.sql; of ctx.db there is only ctx.db.system)"
+            )
+
     def _write(self, document_id: str, write: Write) -> None:
-        self._check_open()
+        self.check_open()
         if document_id not in self._writes and len(self._writes) == self._limits.documents_written:
             raise LimitExceeded(f"one mutation may write {self._limits.documents_written:,} documents")
         self._writes[document_id] = write
 
     def _see(self, kind: str, key: str) -> Reads[None]:
-        self._check_open()
+        self.check_open()
         if (kind, key) in self._versions:
             return
         snapshot: Snapshot = yield Read([(kind, key)])

@@ -43,6 +43,7 @@ class Word(StrEnum):
     FOLLOW = "FOLLOW"
     CANCELED = "CANCELED"
     RUNNING = "RUNNING"
+    SEALED = "SEALED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Scan(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """The end of one mutation (see `lua/commit.lua`)."""
+    """The end of one mutation (see `lua/commit.lua`). `settled`: it stands in SQL already, so it is this or nothing."""
 
     delivery: Delivery
     name: str
@@ -100,6 +101,7 @@ class Commit(NamedTuple):
     cancels: Sequence[str] = ()
     conflicts: int = 0
     catalog: str = "0"
+    settled: bool = False
 
     @property
     def has_effects(self) -> bool:
@@ -147,13 +149,29 @@ class Finish(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """A delivery given back: `attempts` starts were made, `conflicts` of them in vain; the next comes in `delay_ms`."""
+    """A delivery given back: `attempts` starts were made, `conflicts` of them in vain; the next comes in `delay_ms`.
+
+    `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
+    """
+
+    """A delivery given back: `attempts` starts were made, the next one may come in `delay_ms`.
+
+    `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
+    """
 
     delivery: Delivery
     attempts: int
     delay_ms: int
     name: str = ""
     conflicts: int = 0
+    unseal: bool = False
+
+
+class Seal(NamedTuple):
+    """The point of no return of a mutation whose effects are in SQL (see `lua/seal.lua`)."""
+
+    delivery: Delivery
+    reads: Sequence[tuple[str, str, str]] = ()
 
 
 class Lead(NamedTuple):
@@ -288,7 +306,7 @@ def begin(
 
 
 def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
-    """End mutations. Reads OK | ALREADY | LOST | CONFLICT for each."""
+    """End mutations. Reads OK | ALREADY | LOST | CONFLICT | SEALED for each."""
     argv: list[Argument] = [_clock(clock_ms), _nonce(), worker, len(commits)]
     for one in commits:
         argv.extend(one.argv())
@@ -309,10 +327,19 @@ def retry(retries: Sequence[Retry], clock_ms: int | None = None) -> Transition[l
     argv: list[Argument] = [_clock(clock_ms), _nonce(), len(retries)]
     for one in retries:
         held = one.delivery
-        argv.extend(
-            (held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms, one.name, one.conflicts)
-        )
+        argv.extend((held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms))
+        argv.extend((one.name, one.conflicts, "1" if one.unseal else ""))
     return Transition(scripts.load("retry"), argv, _words)
+
+
+def seal(seals: Sequence[Seal], clock_ms: int | None = None) -> Transition[list[Word]]:
+    """Seal mutations, right before their SQL commits. Reads OK | ALREADY | LOST | CONFLICT for each."""
+    argv: list[Argument] = [_clock(clock_ms), len(seals)]
+    for one in seals:
+        argv.extend((one.delivery.job_id, one.delivery.token, len(one.reads)))
+        for row in one.reads:
+            argv.extend(row)
+    return Transition(scripts.load("seal"), argv, _words)
 
 
 def redeliver(

@@ -36,7 +36,7 @@ def walk(transaction: Transaction, catalog: IndexCatalog, plan: Plan, most: int)
         IndexBuilding: Its index is not ready yet.
         InvalidOption: It goes on after a document that was never committed.
     """
-    if plan.start is not None and plan.start[0].created >= _PENDING and plan.start[1] not in transaction.buffered:
+    if plan.start is not None and plan.start[0].created >= _PENDING and not transaction.has_added(plan.start[1]):
         raise InvalidOption("cursor: of a document that a mutation had not committed yet")
     yield from _await_index(catalog, plan)
     found, more = yield from _committed_rows(transaction, plan, most)
@@ -62,14 +62,13 @@ def _await_index(catalog: IndexCatalog, plan: Plan) -> Reads[None]:
 
 def _own_rows(transaction: Transaction, plan: Plan) -> list[Row]:
     """What this transaction has written and the query covers."""
-    rows, added = [], 0
+    rows = []
     bounds = plan.bounds()
     for document_id, write in transaction.buffered.items():
         if write.op == "del" or document_id.partition(":")[0] != plan.table:
             continue
         known = transaction.committed(document_id)
-        created = known.created if known is not None else _PENDING + added
-        added += known is None
+        created = known.created if known is not None else _PENDING + write.number
         position = _position(plan, created, write.data)
         if bounds.hold(position.key) and _is_after_start(plan, position):
             rows.append(Row(position, document_id, write.data))

@@ -86,7 +86,7 @@ class Committer:
                 await self._refresh()
             return words  # noqa: TRY300
         except ServerError as error:
-            if len(commits) > 1 or not commits[0].has_effects:
+            if len(commits) > 1 or not commits[0].has_effects or commits[0].settled:
                 raise
             (refused,) = commits
             _log.error("refused job_id=%s function=%s: %s", refused.delivery.job_id, refused.name, error)

@@ -24,6 +24,7 @@ from scheduler.reading import Check, Question, Read, Reader, SerialReader, Surve
 from scheduler.store import AsyncStore, ServerError
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
+from worker.at_once import run_at_once
 from worker.executor import Executor
 from worker.persistence import Persistence
 
@@ -72,8 +73,8 @@ class WorkerHost:
         _, job_id = await self._schedules.submit(request)
         return JobId(job_id)
 
-    def transaction(self) -> Transaction:
-        return Transaction(self.producer.app.limits, self._catalog)
+    def transaction(self, *, documents: bool = True) -> Transaction:
+        return Transaction(self.producer.app.limits, self._catalog, documents=documents)
 
     def reader(self) -> Reader:
         return SerialReader(self._answer)
@@ -88,6 +89,8 @@ class WorkerHost:
             TooManyConflicts: The fifth time was in vain too.
             Exception: What the handler raised, after what it had read was found unchanged.
         """
+        if function.transaction is not None:
+            return await run_at_once(self, self._executor, self._persistence, function, parent, args, kwargs)
         for attempt in range(1, _TRIES + 1):
             transaction = self.transaction()
             ctx = MutationContext(
@@ -103,12 +106,12 @@ class WorkerHost:
                 async with asyncio.timeout(function.timeout_s):
                     result = await self._executor.call_nested(function, ctx, args, kwargs)
                 values.pack(result, "result")
-                if await self._commit(function, transaction):
+                if not transaction.conflicted and await self._commit(function, transaction):
                     return result
             except Conflict:
                 pass
             except Exception:
-                if await self.reader()(transaction.still_holds()):
+                if not transaction.conflicted and await self.reader()(transaction.still_holds()):
                     raise
             finally:
                 transaction.close()
@@ -128,11 +131,17 @@ class WorkerHost:
             ctx = QueryContext(self, transaction, self.reader(), parent, function.name, now_ms)
             try:
                 async with asyncio.timeout(function.timeout_s):
-                    return await self._executor.call_nested(function, ctx, args, kwargs)
+                    result = await self._executor.call_nested(function, ctx, args, kwargs)
+                if not transaction.conflicted:
+                    return result
             except Conflict:
-                await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
+                pass
+            except Exception:
+                if not transaction.conflicted:
+                    raise
             finally:
                 transaction.close()
+            await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
         raise TooManyConflicts(f"{function.name}: what it read was changed by others {_TRIES} times in a row")
 
     async def _commit(self, function: AnyFunction, transaction: Transaction) -> bool:

@@ -16,6 +16,7 @@ from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
 _TRANSIENT_MS = (500, 2 * 3600 * 1000)
 _CONFLICT_MS = (10, 60 * 1000)
 _IN_PLACE_MS = 100
+_AT_ONCE, _IN_LANE, _LANE_MS = 3, 30, (1, 100)
 _TRACEBACK_CHARS = 16_000
 _MESSAGE_CHARS = 4_000
 
@@ -30,11 +31,18 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class InTurn:
+    """Start it again after `delay_ms`, once it is its turn among those that lost over the same document."""
+
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """The delivery is another's, or the job has ended: there is nothing to say."""
 
 
-Next = Commit | Finish | Retry | Again | Nothing
+Next = Commit | Finish | Retry | Again | InTurn | Nothing
 
 
 def after_mutation(
@@ -61,7 +69,7 @@ def after_mutation(
         case Raised() if transaction is not None and transaction.conflicted:
             return after_conflict(held, jitter)
         case Raised(error) if isinstance(error, transient):
-            return give_back(held, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
+            return after_transient(held, jitter)
         case Raised(error):
             # With what it read: a handler that failed on what it half saw is run again, not failed for good (C3.2).
             return _commit(held, JobState.FAILED, describe(error).pack(), transaction, effects=False)
@@ -69,14 +77,24 @@ def after_mutation(
 
 
 def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
-    """Conflicts never give up: soon ones are tried again here, later ones hold no lease meanwhile (C3.3)."""
-    delay_ms = jitter(held.conflicts + 1, *_CONFLICT_MS)
+    """Conflicts never give up (C3.3): first in turn with others of this worker, then later and later.
+
+    Soon ones are tried again here, later ones hold no lease meanwhile.
+    """
+    if held.contended and held.conflicts <= _IN_LANE:
+        return InTurn(0 if held.conflicts <= _AT_ONCE else jitter(held.conflicts - _AT_ONCE, *_LANE_MS))
+    delay_ms = jitter(held.conflicts, *_CONFLICT_MS)
     return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else give_back(held, delay_ms)
 
 
 def give_back(held: Held, delay_ms: int) -> Retry:
     """The delivery goes back, to run again after `delay_ms`."""
     return Retry(held.delivery, held.attempt, delay_ms, held.name, held.conflicts)
+
+
+def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
+    """What passes with time: the delivery goes back, and comes again later each time (C3.3)."""
+    return give_back(held, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
 
 
 def after_action(held: Held, ended: Ended) -> Next:

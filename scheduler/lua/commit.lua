@@ -14,7 +14,8 @@
 --       A mutation that an action runs at once is no job of its own: its id, queue, key and entry are '', and a marker named
 --       by its token takes the place of the record.
 -- Returns n words: OK; ALREADY, this delivery was committed before; LOST, it is another's or the job ended;
---         CONFLICT, something it read has changed; STALE, it writes by an older catalog of indexes than there is.
+--         CONFLICT, something it read has changed; STALE, it writes by an older catalog of indexes than there is;
+--         SEALED, another delivery sealed it, and this one has not asked SQL.
 -- Again: ALREADY, nothing changes.
 -- Cost  O(n log done + reads + documents found + writes + children). Caller: Committer.
 -- Memory: refused as a whole when the server is full, unless no job of the call writes, schedules or cancels (the caller chooses)
@@ -55,10 +56,13 @@ local function check_fence(job)
   if job.id == '' then
     return redis.call('EXISTS', marker_of(job)) == 1 and 'ALREADY' or 'OK'
   end
-  local status = redis.call('HMGET', NS .. 'status:' .. job.id, 'state', 'token', 'waiters')
+  local status = redis.call('HMGET', NS .. 'status:' .. job.id, 'state', 'token', 'waiters', 'sealed')
   job.waiters = status[3]
   if status[2] ~= job.token then
     return 'LOST'
+  end
+  if not status[1] and status[4] and status[4] ~= job.token then
+    return 'SEALED'
   end
   return status[1] and 'ALREADY' or 'OK'
 end
@@ -130,7 +134,7 @@ local function end_job(job)
     return
   end
   drop_entry(job.queue, job.entry)
-  redis.call('HDEL', NS .. 'status:' .. job.id, 'entry')
+  redis.call('HDEL', NS .. 'status:' .. job.id, 'entry', 'sealed')
   complete(job.id, job.state, now, job.name, job.key, job.waiters, {
     'started', int(now - job.elapsed), 'worker', worker, 'attempts', job.attempt,
     job.state == 'success' and 'result' or 'error', job.value,

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 nonce, 3 n, then n times: id, queue, entry, token, attempts made so far, delay in ms,
---       function, conflicts that are among the attempts
+--       function, conflicts that are among the attempts, '1' to take its seal off: the caller had the row in SQL, and has
+--       rolled back; else ''
 -- Returns n words: OK; LOST, the delivery is another's or the job ended.
 -- Again: LOST, nothing changes (the job has a new delivery, or none).
 -- Cost  O(n log due). Caller: Committer.
@@ -11,7 +12,7 @@
 -- include: deliver
 -- include: due
 
-local ARGS = 8
+local ARGS = 9
 local now, soon = read_clock()
 local nonce, count = ARGV[2], tonumber(ARGV[3])
 local replies, heads = {}, {}
@@ -35,6 +36,9 @@ for i = 1, count do
     redis.call('HDEL', NS .. 'status:' .. id, 'deaths') -- its worker lived to tell
     if tonumber(ARGV[at + 7]) > 0 then
       redis.call('HINCRBY', NS .. 'stats:' .. ARGV[at + 6], 'conflicts', ARGV[at + 7])
+    end
+    if ARGV[at + 8] == '1' then
+      redis.call('HDEL', NS .. 'status:' .. id, 'sealed')
     end
     if delay > 0 then
       redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')

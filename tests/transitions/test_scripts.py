@@ -228,6 +228,7 @@ def test_a_full_server_can_drain(small: World) -> None:
         transitions.renew(WORKER, 9, 9, 1, "", {action.job_id: action.token}, {"q": [done.entry]}, NOW)
     ).held
     assert small.finish(action) is Word.OK
+    assert small.run(transitions.seal([transitions.Seal(done)], NOW)) == [Word.OK]
     assert (small.commit(done), small.commit(failed, "failed")) == (Word.OK, Word.OK)
     assert small.run(transitions.retry([Retry(again, 1, 50)], NOW)) == [Word.OK]
     assert small.run(transitions.promote("p", 1000, 10, NOW + 50)).moved == 2
