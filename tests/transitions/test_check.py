@@ -12,6 +12,11 @@ TABLE = Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 9)
 INDEX = Scan("index:t:f", "BYLEX", "-", "+", "desc", 9)
 
 
+@pytest.fixture(autouse=True)
+def index(world: World) -> None:
+    world.has_index("t:f")
+
+
 def alone(kind: str, key: str, *versions: str) -> Transition[list[Checked]]:
     """One thing, in a set of its own for each version."""
     return transitions.check([([(kind, key, version)], []) for version in versions])
@@ -80,3 +85,12 @@ def test_wrong_type(world: World, key: str) -> None:
     world.break_key(key)
     reads = [("doc", "t:1", ""), ("job", "j", ""), ("key", "k", "")]
     world.refuses(transitions.check([(reads, [(TABLE, ""), (INDEX, "")])]))
+
+
+@pytest.mark.parametrize("state", [None, "5"])
+def test_an_index_that_is_not_ready_holds_nothing(world: World, state: str | None) -> None:
+    # C6.2: dropped, or being built anew
+    world.command("HDEL", world.key("indexes"), "t:f")
+    if state is not None:
+        world.command("HSET", world.key("indexes"), "t:f", state)
+    assert [one.holds for one in world.run(transitions.check([([], [(INDEX, "")])]))] == [False]

@@ -13,6 +13,11 @@ from tests.transitions.conftest import World
 MIB = 1024 * 1024
 
 
+@pytest.fixture(autouse=True)
+def index(world: World) -> None:
+    world.has_index("t:f")
+
+
 def test_empty(world: World) -> None:
     assert world.changes_nothing(transitions.read([])) == Snapshot(0, [], [])
 
@@ -174,3 +179,13 @@ def test_wrong_type(world: World, key: str) -> None:
         Scan("index:t:f", "BYLEX", "-", "+", "desc", 9),
     ]
     world.refuses(transitions.read([("doc", "t:1"), ("job", "j"), ("key", "k")], scans))
+
+
+@pytest.mark.parametrize("state", [None, "5"])
+def test_a_scan_of_an_index_that_is_not_ready_says_so(world: World, state: str | None) -> None:
+    # C6.2: dropped, or being built anew
+    world.command("HDEL", world.key("indexes"), "t:f")
+    if state is not None:
+        world.command("HSET", world.key("indexes"), "t:f", state)
+    scan = Scan("index:t:f", "BYLEX", "-", "+", "asc", 9)
+    assert world.run(transitions.read([], [scan])).walks == [Walked([], stale=True)]
