@@ -80,6 +80,7 @@ NAMES = (
     "seal",
     "show",
     "sweep",
+    "tally",
     "unwatch",
     "watch",
 )

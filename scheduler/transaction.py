@@ -154,6 +154,8 @@ class Transaction:
         self._check_documents()
         snapshot: Snapshot = yield Read(scans=[scan])
         (walked,) = snapshot.walks
+        if walked.stale:
+            return walked
         seen = scan._replace(most=len(walked.documents)) if walked.cut else scan
         found = " ".join([document.id for document in walked.documents])
         if self._scans.get(seen, found) != found:

@@ -34,6 +34,7 @@ class Word(StrEnum):
     LOST = "LOST"
     CONFLICT = "CONFLICT"
     STALE = "STALE"
+    CUT = "CUT"
     EXISTS = "EXISTS"
     KEY = "KEY"
     WATCHING = "WATCHING"
@@ -220,10 +221,11 @@ class Document(NamedTuple):
 
 
 class Walked(NamedTuple):
-    """What a scan found; `cut` where it stopped for the size of what it found."""
+    """What a scan found; `cut` where it stopped for the size of what it found, `stale` where its index is not ready."""
 
     documents: Sequence[Document]
-    cut: bool
+    cut: bool = False
+    stale: bool = False
 
 
 class Snapshot(NamedTuple):
@@ -445,7 +447,11 @@ def read(things: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> Trans
     def parse(reply: Any) -> Snapshot:
         found = [_document(key, *row) for (_, key), row in zip(things, reply[1:], strict=False)]
         walks = [
-            Walked([_document(row[0].decode(), *row[1:]) for row in walk[1:]], bool(walk[0]))
+            Walked(
+                [_document(row[0].decode(), *row[1:]) for row in walk[1:]],
+                cut=walk[0] == Word.CUT.value.encode(),
+                stale=walk[0] == Word.STALE.value.encode(),
+            )
             for walk in reply[1 + len(things) :]
         ]
         return Snapshot(int(reply[0]), found, walks)
@@ -512,6 +518,15 @@ def describe(names: Sequence[str]) -> Transition[list[dict[str, Any] | None]]:
     return Transition(
         scripts.load("describe"), ["", *names], lambda reply: [json.loads(text) if text else None for text in reply]
     )
+
+
+def tally(names: Sequence[str]) -> Transition[list[dict[str, int]]]:
+    """What has become of the jobs of functions: how many ended in each state, and under 'conflicts' those met."""
+
+    def parse_one(pairs: Any) -> dict[str, int]:
+        return {word.decode(): int(number) for word, number in zip(pairs[::2], pairs[1::2], strict=True)}
+
+    return Transition(scripts.load("tally"), ["", *names], lambda reply: list(map(parse_one, reply)))
 
 
 def _clock(clock_ms: int | None) -> Argument:

@@ -55,9 +55,12 @@ def _await_index(catalog: IndexCatalog, plan: Plan) -> Reads[None]:
         return
     catalog.learn((yield Survey()))
     if not catalog.is_ready(plan.index):
-        raise IndexBuilding(
-            f"index: {plan.index.id} is not built yet (a worker whose app declares it builds it; try again)"
-        )
+        raise _not_ready(plan)
+
+
+def _not_ready(plan: Plan) -> IndexBuilding:
+    of = "" if plan.index is None else plan.index.id
+    return IndexBuilding(f"index: {of} is not built yet (a worker whose app declares it builds it; try again)")
 
 
 def _own_rows(transaction: Transaction, plan: Plan) -> list[Row]:
@@ -81,6 +84,8 @@ def _committed_rows(transaction: Transaction, plan: Plan, most: int) -> Reads[tu
     while len(rows) < most:
         wanted = min(STEP, most - len(rows))
         walked = yield from transaction.walk(_scan(plan, wanted))
+        if walked.stale:
+            raise _not_ready(plan)
         rows += _visible(transaction, plan, walked.documents)
         if not walked.cut and len(walked.documents) < wanted:
             return rows, False

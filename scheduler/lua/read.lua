@@ -4,7 +4,8 @@
 -- ARGV  1 clock in ms or '', then the number of things and for each: kind, key (see versions.lua);
 --       then the number of scans and for each: SCAN_ARGS
 -- Returns {sequence, then for each thing: {version, number of creation, data} (the last two '' but for documents),
---         then for each scan: {1 if it stopped for its size else 0, then for each document: {id, version, number, data}}}
+--         then for each scan: {word, then for each document: {id, version, number, data}}}; the word is OK, CUT if it stopped
+--         for its size, STALE if it walks an index that was dropped or is being built
 -- Cost  O(things + documents found). A scan stops at 1 MiB. Caller: Transaction.
 -- flags: allow-oom
 -- include: base
@@ -27,14 +28,17 @@ local function read_thing(at)
 end
 
 local function read_scan(at)
-  local rows, bytes = { 0 }, 0
+  local rows, bytes = { 'OK' }, 0
   local ids = scan_ids(at)
+  if not ids then
+    return { 'STALE' }
+  end
   for i, id in ipairs(ids) do
     local version, created, data = read_document(id)
     rows[i + 1] = { id, version, created, data }
     bytes = bytes + #data
     if bytes >= SCAN_BYTES and i < #ids then
-      rows[1] = 1
+      rows[1] = 'CUT'
       break
     end
   end

@@ -1,7 +1,9 @@
 """An app whose mutations do what a plan says to lists, and return what they saw; run by worker processes of the tests.
 
-A plan is a list of steps: `["read", key]`, `["append", key, value]`, `["nested", raises, plan]`. What a handler did is
-told in the same form, with what it saw: `["read", key, values]`, `["append", key, value]`, `["nested", undone, told]`.
+A plan is a list of steps: `["read", key]`, `["append", key, value]`, `["scan", epoch, keys]` (a query of an index that
+finds all lists of an epoch: those of `keys` that are not there are empty), `["nested", raises, plan]`. What a handler
+did is told in the same form, with what it saw: `["read", key, values]`, `["append", key, value]`, `["nested", undone,
+told]`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from scheduler import App, BlockingMutationContext, MutationContext
 from tests.serializability.history import Append, Nested, Operation, Read
 
 app = App(os.environ.get("FAULTY_NAMESPACE", "lists"))
+lists = app.table("lists", indexes={"by_epoch": ["epoch"]})
 
 Plan = list[list[Any]]
 Told = list[list[Any]]
@@ -65,6 +68,10 @@ def walk(plan: Plan, raises: bool, told: Told, nested: Any) -> Walk:
                 told.append(["read", key, found["values"] if found else []])
             case ["append", key, value]:
                 yield from _append(key, value, told)
+            case ["scan", epoch, keys]:
+                found = yield "scan", epoch
+                seen = {document.id.partition(":")[2]: document["values"] for document in found}
+                told += [["read", key, seen.get(key, [])] for key in keys]
             case ["nested", inner_raises, inner]:
                 try:
                     done = yield "run_mutation", nested, inner, inner_raises
@@ -77,20 +84,27 @@ def walk(plan: Plan, raises: bool, told: Told, nested: Any) -> Walk:
 
 def _append(key: str, value: int, told: Told) -> Walk:
     found = yield "get", f"lists:{key}"
-    values = found["values"] if found else []
+    values, epoch = found["values"] if found else [], epoch_of(key)
     told += [["read", key, values], ["append", key, value]]
     if found is None:
-        yield "insert", "lists", {"values": [value]}, key
+        yield "insert", "lists", {"values": [value], "epoch": epoch}, key
     elif value % 2:
         yield "patch", f"lists:{key}", {"values": [*values, value]}
     else:
-        yield "replace", f"lists:{key}", {"values": [*values, value]}
+        yield "replace", f"lists:{key}", {"values": [*values, value], "epoch": epoch}
+
+
+def epoch_of(key: str) -> int:
+    """Lists are called "<epoch>-<rank>"."""
+    return int(key.partition("-")[0])
 
 
 def _call(ctx: Any, name: str, args: tuple[Any, ...]) -> Any:
     if name == "insert":
         table, document, key = args
         return ctx.db.insert(table, document, key=key)
+    if name == "scan":
+        return ctx.db.query("lists").index("by_epoch", epoch=args[0]).collect()
     return getattr(ctx if name == "run_mutation" else ctx.db, name)(*args)
 
 

@@ -17,8 +17,9 @@ MOST_READ, MOST_APPENDED = 4, 3
 VALUES = 8
 """Values that one transaction may append: the n-th has those from n * VALUES on to itself."""
 
-RAISES, NESTED, NESTED_RAISES, TWICE, IN_A_THREAD = 0.1, 0.2, 0.5, 0.1, 0.1
-"""How often: it raises at the end; a part is nested; that part raises; a list is appended to twice; a plain handler."""
+RAISES, NESTED, NESTED_RAISES, TWICE, IN_A_THREAD, SCANS = 0.1, 0.2, 0.5, 0.1, 0.1, 0.15
+"""How often: it raises at the end; a part is nested; that part raises; a list is appended to twice; a plain handler;
+all lists of the epoch are looked at (not by one that raises: its error has no room for them)."""
 
 _SKEW = [1 / (rank + 1) for rank in range(LISTS)]
 
@@ -38,9 +39,12 @@ def plans(seed: int, count: int) -> Iterator[Planned]:
     """Transactions, the same for the same seed."""
     chance = random.Random(seed)
     for number in range(count):
-        keys = _choose_keys(chance, number)
-        plan = _nest(chance, _steps(chance, number, keys))
-        yield Planned(number, plan, chance.random() < RAISES, chance.random() < IN_A_THREAD, frozenset(keys))
+        keys, raises = _choose_keys(chance, number), chance.random() < RAISES
+        steps = _steps(chance, number, keys)
+        if not raises and chance.random() < SCANS:
+            keys = _lists_of(number)
+            steps.insert(chance.randint(0, len(steps)), ["scan", number // EPOCH, keys])
+        yield Planned(number, _nest(chance, steps), raises, chance.random() < IN_A_THREAD, frozenset(keys))
 
 
 def _choose_keys(chance: random.Random, number: int) -> list[str]:
@@ -49,7 +53,11 @@ def _choose_keys(chance: random.Random, number: int) -> list[str]:
     while len(ranks) < wanted:
         (rank,) = chance.choices(range(LISTS), _SKEW)
         ranks[rank] = None
-    return [f"{number // EPOCH}-{rank}" for rank in ranks]
+    return [_lists_of(number)[rank] for rank in ranks]
+
+
+def _lists_of(number: int) -> list[str]:
+    return [f"{number // EPOCH}-{rank}" for rank in range(LISTS)]
 
 
 def _steps(chance: random.Random, number: int, keys: list[str]) -> Plan:

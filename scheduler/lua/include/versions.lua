@@ -14,8 +14,12 @@ end
 -- lower and upper bound as ZRANGE takes them, 'asc' | 'desc', most documents.
 local SCAN_ARGS = 6
 
--- The ids of the documents that a scan finds, in its order.
+-- The ids of the documents that a scan finds, in its order; nil where it walks an index that was dropped or is being built.
 local function scan_ids(at)
+  local index = ARGV[at]:match('^index:(.*)')
+  if index and redis.call('HGET', NS .. 'indexes', index) ~= 'ready' then
+    return nil
+  end
   local key, by, lower, upper, most = NS .. ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 5]
   local found
   if ARGV[at + 4] == 'desc' then
@@ -40,7 +44,8 @@ local function still_holds(reads, scans)
     end
   end
   for _, at in ipairs(scans) do
-    if table.concat(scan_ids(at), ' ') ~= ARGV[at + SCAN_ARGS] then
+    local ids = scan_ids(at)
+    if not ids or table.concat(ids, ' ') ~= ARGV[at + SCAN_ARGS] then
       return false
     end
   end
