@@ -229,6 +229,10 @@ class World:
         flat = self.command("ZRANGE", self.key(f"index:{index}"), 0, -1, "WITHSCORES")
         return [(flat[i], int(flat[i + 1])) for i in range(0, len(flat), 2)]
 
+    def make_ready(self, index: str) -> None:
+        """Say that an index is built, and leave the version of the catalog as it is."""
+        self.command("HSET", self.key("indexes"), index, "ready")
+
     def indexes(self) -> dict[str, bytes]:
         """The catalog."""
         return _fields(self.command("HGETALL", self.key("indexes")))

@@ -52,6 +52,7 @@ def test_all_at_once_in_order(world: World) -> None:
 
 def five(world: World) -> None:
     """Documents t:a to t:e, in that order by creation and in the other by the index."""
+    world.make_ready("t:f")
     ids = [f"t:{letter}" for letter in "abcde"]
     world.write(
         *(("add", document_id, document_id.encode()) for document_id in ids),
@@ -129,6 +130,7 @@ def test_a_scan_of_an_index_backwards(world: World, lower: bytes, upper: bytes, 
 
 def test_equal_values_of_an_index_are_in_the_order_of_creation(world: World) -> None:
     # C6.1: the tenth comes after the ninth, and an id may be long, short and of digits.
+    world.make_ready("t:f")
     ids = ["t:" + "9" * 200, *(f"t:{i}" for i in range(9, 0, -1)), "t:" + "a" * 200]
     world.write(*(("add", one, b"") for one in ids), entries=[("add", "t:f", one, b"\x02") for one in ids])
     scan = Scan("index:t:f", "BYLEX", "-", "+", "asc", 99)
@@ -167,6 +169,7 @@ def test_a_scan_is_not_cut_by_the_documents_asked_for(world: World) -> None:
 @pytest.mark.parametrize("key", ["sequence", "doc:t:1", "status:j", "key:k", "table:t", "index:t:f", "doc:t:2"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
+    world.make_ready("t:f")
     world.write(("add", "t:2", b""))
     world.break_key(key)
     scans = [
