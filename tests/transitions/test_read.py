@@ -177,3 +177,13 @@ def test_wrong_type(world: World, key: str) -> None:
         Scan("index:t:f", "BYLEX", "-", "+", "desc", 9),
     ]
     world.refuses(transitions.read([("doc", "t:1"), ("job", "j"), ("key", "k")], scans))
+
+
+@pytest.mark.parametrize("state", ["", "0", "3"])
+def test_a_scan_of_an_index_that_is_not_ready(world: World, state: str) -> None:
+    # C6.1: never declared or dropped, or being built.
+    five(world)
+    command = ("HSET", world.key("indexes"), "t:f", state) if state else ("HDEL", world.key("indexes"), "t:f")
+    world.command(*command)
+    scan = Scan("index:t:f", "BYLEX", "-", "+", "asc", 9)
+    assert world.changes_nothing(transitions.read([], [scan])).walks == [Walked([], stale=True)]
