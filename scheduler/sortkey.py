@@ -25,9 +25,11 @@ ABSENT: Final = b"\x01"
 """The key of a field that a document does not have."""
 
 MOST_BYTES: Final = 512
-"""A longer key is cut and ends in a digest: equal values stay equal, the order goes by its beginning."""
+"""A key that is too long is cut and ends in a digest: equal values stay equal, the order goes by its beginning."""
 
-_DIGEST_BYTES = 32
+_WHOLE_BYTES: Final = 479
+"""No longer key is left whole: within the digest of another, a whole one could end by chance."""
+
 _NAN = b"\x05" + bytes(8) + b"\x80"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -42,10 +44,10 @@ def sort_key(value: object) -> bytes:
         InvalidDocument: It is of a type that is never stored.
     """
     key = _key(value)
-    if len(key) <= MOST_BYTES:
+    if len(key) <= _WHOLE_BYTES:
         return key
     # Where the cut leaves just what is the whole of a shorter key, 0xff keeps the two apart, as within texts.
-    return key[: MOST_BYTES - _DIGEST_BYTES - 1] + b"\xff" + hashlib.sha256(key).digest()
+    return key[:_WHOLE_BYTES] + b"\xff" + hashlib.sha256(key).digest()
 
 
 def kind_bounds(key: bytes) -> tuple[bytes, bytes]:

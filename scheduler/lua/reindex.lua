@@ -22,6 +22,7 @@ for _, at in ipairs(take_list(3)) do
   local id = ARGV[at]
   local found = redis.call('HMGET', NS .. 'doc:' .. id, 'version', 'created')
   if found[1] == ARGV[at + 1] then
+    assert(tonumber(found[2]), id .. ' is damaged: it has no number of creation')
     entries[#entries + 1] = make_entry(ARGV[at + 2], found[2], id)
   end
 end

@@ -224,14 +224,14 @@ class World:
         flat = self.command("ZRANGE", self.key(f"table:{table}"), 0, -1, "WITHSCORES")
         return {flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)}
 
-    def has_index(self, index: str) -> None:
-        """An index of the catalog that holds all there is."""
-        self.command("HSET", self.key("indexes"), index, "ready")
-
     def index(self, index: str) -> list[tuple[bytes, int]]:
         """The entries of an index, in order, and their scores."""
         flat = self.command("ZRANGE", self.key(f"index:{index}"), 0, -1, "WITHSCORES")
         return [(flat[i], int(flat[i + 1])) for i in range(0, len(flat), 2)]
+
+    def make_ready(self, index: str) -> None:
+        """Say that an index is built, and leave the version of the catalog as it is."""
+        self.command("HSET", self.key("indexes"), index, "ready")
 
     def indexes(self) -> dict[str, bytes]:
         """The catalog."""

@@ -12,11 +12,6 @@ TABLE = Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 9)
 INDEX = Scan("index:t:f", "BYLEX", "-", "+", "desc", 9)
 
 
-@pytest.fixture(autouse=True)
-def index(world: World) -> None:
-    world.has_index("t:f")
-
-
 def alone(kind: str, key: str, *versions: str) -> Transition[list[Checked]]:
     """One thing, in a set of its own for each version."""
     return transitions.check([([(kind, key, version)], []) for version in versions])
@@ -40,6 +35,7 @@ def test_absent(world: World, kind: str, seen: str, holds: bool) -> None:
 @pytest.mark.parametrize(("scan", "found", "holds"), [(TABLE, "", True), (INDEX, "", True), (TABLE, "t:1", False)])
 def test_scans_of_what_is_absent(world: World, scan: Scan, found: str, holds: bool) -> None:
     # C6.2
+    world.make_ready("t:f")
     assert world.changes_nothing(transitions.check([([], [(scan, found)])])) == [Checked(0, holds)]
 
 
@@ -60,6 +56,7 @@ def test_a_key(world: World) -> None:
 
 def test_each_set_has_its_own_answer(world: World) -> None:
     # C6.2: one that fails by its first, its last or its scan says nothing of the others.
+    world.make_ready("t:f")
     world.write(("add", "t:1", b"1"), ("add", "t:2", b"2"), entries=[("add", "t:f", f"t:{i}", b"\x02") for i in (1, 2)])
     seen = [("doc", f"t:{i}", world.read("doc", f"t:{i}").version) for i in (1, 2)]
     good, bad = seen, [(kind, key, "other") for kind, key, _ in seen]
@@ -82,15 +79,7 @@ def test_each_set_has_its_own_answer(world: World) -> None:
 @pytest.mark.parametrize("key", ["sequence", "doc:t:1", "status:j", "key:k", "table:t", "index:t:f"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
+    world.make_ready("t:f")
     world.break_key(key)
     reads = [("doc", "t:1", ""), ("job", "j", ""), ("key", "k", "")]
     world.refuses(transitions.check([(reads, [(TABLE, ""), (INDEX, "")])]))
-
-
-@pytest.mark.parametrize("state", [None, "5"])
-def test_an_index_that_is_not_ready_holds_nothing(world: World, state: str | None) -> None:
-    # C6.2: dropped, or being built anew
-    world.command("HDEL", world.key("indexes"), "t:f")
-    if state is not None:
-        world.command("HSET", world.key("indexes"), "t:f", state)
-    assert [one.holds for one in world.run(transitions.check([([], [(INDEX, "")])]))] == [False]

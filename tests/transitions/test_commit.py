@@ -406,6 +406,9 @@ def test_wrong_type_of_a_later_job(world: World, key: str) -> None:
     assert (world.table("u"), int(world.command("GET", world.key("sequence")))) == ({"u:1": 1}, 1)
     assert world.changes_nothing(of(earlier)) == [Word.ALREADY]
     world.refuses(of(later))
+    # The call broke off before it sent on what is due: that is left to the promoter.
+    world.run(transitions.promote("p1", 1000, 10, NOW))
+    assert world.ready("p") == [child.id]
 
 
 def test_a_read_of_the_wrong_type(world: World) -> None:

@@ -13,11 +13,6 @@ from tests.transitions.conftest import WORKER, World
 IDS = {letter: f"t:{letter}" for letter in "abcdefz"}
 
 
-@pytest.fixture(autouse=True)
-def index(world: World) -> None:
-    world.has_index("t:f")
-
-
 def key(digit: int) -> bytes:
     return b"\x05%d" % digit
 
@@ -46,6 +41,7 @@ def elsewhere(table: str) -> dict[str, Any]:
 
 def five(world: World) -> None:
     """Documents a to e with the values 1, 3, 5, 7, 9."""
+    world.make_ready("t:f")
     world.write(
         *(("add", IDS[letter], b"") for letter in "abcde"),
         entries=[
@@ -178,6 +174,7 @@ def test_one_of_several_scans(world: World, state: str, place: int) -> None:
 
 def test_a_table_that_is_empty(world: World) -> None:
     # C6.2: of two that insert into what both saw empty, one wins.
+    world.make_ready("t:f")
     commits = [world.commit_of(world.deliver(), scans=[(TABLE, ""), (INDEX, "")], **add(letter, 1)) for letter in "ab"]
     assert world.run(transitions.commit(commits, WORKER)) == [Word.OK, Word.CONFLICT]
     assert list(world.table()) == ["t:a"]
@@ -217,6 +214,19 @@ def test_a_document_deleted_and_added_again(world: World) -> None:
 @pytest.mark.parametrize("scan", [TABLE, INDEX])
 def test_wrong_type(world: World, scan: Scan) -> None:
     # C6.3
+    world.make_ready("t:f")
     commit = world.commit_of(world.deliver(), scans=[(scan, "")], writes=[("add", "u:1", b"")], conflicts=1)
     world.break_key(scan.key)
     world.refuses(transitions.commit([commit], WORKER))
+
+
+@pytest.mark.parametrize("state", [None, "0", "3"])
+def test_an_index_that_is_not_ready(world: World, state: str | None) -> None:
+    # C6.1: dropped, or built anew, after it was scanned.
+    five(world)
+    seen = [(INDEX, found(world, INDEX))]
+    world.command(
+        *(("HDEL",) if state is None else ("HSET",)), world.key("indexes"), "t:f", *([state] if state else [])
+    )
+    call = transitions.commit([world.commit_of(world.deliver(), scans=seen)], WORKER)
+    assert world.changes_nothing(call) == [Word.CONFLICT]

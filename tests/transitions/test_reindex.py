@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
 from scheduler import transitions, values
 from scheduler.catalog import IndexCatalog
@@ -152,6 +153,16 @@ def test_an_entry_that_is_there(world: World) -> None:
     rows = [(f"t:{i}", world.read("doc", f"t:{i}").version, b"\x05%d" % -i) for i in (1, 2, 3)]
     assert world.run(rest(rows)) is Word.OK
     assert world.index("t:f") == entries_of(1, 2, 3)
+
+
+def test_a_damaged_document(world: World) -> None:
+    # C6.3: without its number no entry can be made, and this is seen before the first write.
+    rows = three(world)
+    world.command("HDEL", world.key("doc:t:2"), "created")
+    before = world.dump()
+    with pytest.raises(redis.ResponseError, match="t:2 is damaged"):
+        world.run(rest(rows))
+    assert world.dump() == before
 
 
 @pytest.mark.parametrize("key", ["indexes", "index:t:f", "doc:t:2"])
