@@ -60,8 +60,9 @@ wheel: build ## Install the built wheel into a fresh environment and run the dem
 	cd build/wheel-demo && ../wheel-venv/bin/python -m examples.demo
 
 .PHONY: bench
-bench: $(READY) ## Measure throughput, lateness, and what an idle worker asks of Redis
+bench: $(READY) ## Measure throughput, lateness, contention, and what an idle worker asks of Redis
 	$(BIN)/python -m benchmarks.measure
+	$(BIN)/python -m benchmarks.contention
 
 .PHONY: ci
 ci: lint test wheel ## What CI runs: lint, tests, the wheel and the demo from it
