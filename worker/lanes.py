@@ -15,11 +15,21 @@ _MOST_BLAMED = 10_000
 
 
 class Lanes:
-    """Who waits for whom, by the document that was changed under most of those that lost."""
+    """Who waits for whom, by the document that was changed under most of those that lost.
 
-    def __init__(self) -> None:
+    Args:
+        most: How many may be in lanes: what waits there takes the place of jobs that could run.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._size = 0
         self._lanes: dict[str, deque[Held]] = {}
         self._blamed: Counter[str] = Counter()
+
+    def has_room(self, held: Held) -> bool:
+        """Whether a mutation may join, or is in already."""
+        return held.lane is not None or self._size < self._most
 
     def join(self, held: Held) -> bool:
         """Take a mutation in that has lost. Returns whether it is its turn."""
@@ -29,6 +39,7 @@ class Lanes:
             self._blamed.update(held.contended)
             held.lane = max(held.contended, key=self._blamed.__getitem__)
             self._lanes.setdefault(held.lane, deque()).append(held)
+            self._size += 1
         return self._lanes[held.lane][0] is held
 
     def leave(self, held: Held) -> Held | None:
@@ -39,6 +50,7 @@ class Lanes:
         held.lane = None
         first = lane[0] is held
         lane.remove(held)
+        self._size -= 1
         if not lane:
             del self._lanes[name]
             return None
@@ -55,4 +67,5 @@ class Lanes:
             for held in lane:
                 held.lane = None
         self._lanes.clear()
+        self._size = 0
         return waiting

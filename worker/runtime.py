@@ -45,6 +45,7 @@ from worker.outcome import (
     after_conflict,
     after_mutation,
     after_transient,
+    back_off,
     give_back,
 )
 from worker.persistence import Persistence
@@ -118,7 +119,7 @@ class Worker:
         )
         self._running = 0
         self._waiting: deque[Held] = deque()
-        self._lanes = Lanes()
+        self._lanes = Lanes(self._settings.concurrency)
         self._again: dict[Held, asyncio.TimerHandle] = {}
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
@@ -326,6 +327,8 @@ class Worker:
                 held.failure = None
                 log_retry(held, delay_ms)
                 self._committer.retry(held, follows)
+            case InTurn() if not self._stopping.is_set() and not self._lanes.has_room(held):
+                self._follow(held, back_off(held))
             case InTurn(delay_ms) if not self._stopping.is_set():
                 if self._lanes.join(held):
                     self._restart_after(delay_ms, held)
