@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from scheduler import values
 from scheduler.call import Request
+from scheduler.catalog import IndexCatalog
 from scheduler.errors import InvalidCall, LimitExceeded
 from scheduler.ids import JobId
 from scheduler.reading import Check, Read
 from scheduler.settings import Limits
+from scheduler.sortkey import sort_key
 from scheduler.transaction import Conflict, Transaction
-from scheduler.transitions import Scan
+from scheduler.transitions import Catalog, Scan
 from tests.answers import Answers
 
 
@@ -20,11 +23,15 @@ def child(number: int, tail: bytes = b"x", key: str = "") -> Request:
     return Request(JobId(f"JOB{number}"), "default", "f", "after", 0, "P", key, "", tail)
 
 
+def stored(a: int, b: int) -> bytes:
+    return values.pack({"a": a, "b": b}, "document")
+
+
 class Begun(Transaction):
     """A transaction with who carries its reads."""
 
-    def __init__(self, redis: Answers, limits: Limits) -> None:
-        super().__init__(limits)
+    def __init__(self, redis: Answers, limits: Limits, catalog: IndexCatalog | None = None) -> None:
+        super().__init__(limits, catalog)
         self._reader = redis.reader
 
     async def see(self, document_id: str) -> bytes | None:
@@ -183,6 +190,136 @@ async def test_whether_all_still_holds() -> None:
     assert await transaction.holds()
     redis.commit("job", "J", "pending")
     assert not await transaction.holds()
+
+
+# Scans
+
+ALL = Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 10)
+
+
+def three() -> Answers:
+    redis = Answers(a=b"1", b=b"2", c=b"3")
+    redis.find(ALL, ["t:a", "t:b", "t:c"])
+    return redis
+
+
+async def test_a_scan_and_each_document_it_found_are_read() -> None:
+    # C6.2
+    redis = three()
+    transaction = begin(redis)
+    assert await transaction.scan(ALL) == ["t:a", "t:b", "t:c"]
+    assert transaction.scans == [(ALL, "t:a t:b t:c")]
+    assert transaction.reads == [("doc", "t:a", "1-a"), ("doc", "t:b", "1-b"), ("doc", "t:c", "1-c")]
+    assert await transaction.see("t:b") == b"2"
+    assert len(redis.questions) == 1
+    assert await transaction.scan(ALL) == ["t:a", "t:b", "t:c"]
+    assert len(transaction.scans) == 1
+
+
+async def test_a_scan_that_was_cut_short_counts_as_far_as_it_came() -> None:
+    # C6.2
+    redis = three()
+    redis.cut = 2
+    transaction = begin(redis)
+    assert await transaction.scan(ALL) == ["t:a", "t:b"]
+    assert transaction.scans == [(ALL._replace(most=2), "t:a t:b")]
+    redis.find(ALL, ["t:a", "t:b"])
+    assert await transaction.holds()
+    redis.find(ALL, ["t:a", "t:new", "t:b"])
+    assert not await transaction.holds()
+
+
+@pytest.mark.parametrize("found", [["t:a", "t:b"], ["t:a", "t:b", "t:c", "t:x"], ["t:b", "t:a", "t:c"], []])
+async def test_a_scan_that_finds_something_else_the_second_time_is_a_conflict(found: list[str]) -> None:
+    # C6.2
+    redis = three()
+    transaction = begin(redis)
+    await transaction.scan(ALL)
+    redis.find(ALL, found)
+    redis.sequence += 1
+    assert not await transaction.holds()
+    with pytest.raises(Conflict):
+        await transaction.scan(ALL)
+    assert transaction.conflicted
+
+
+async def test_a_scan_that_finds_a_document_that_was_seen_otherwise_is_a_conflict() -> None:
+    # C6.2: changed, or absent before
+    for key in ("t:a", "t:x"):
+        redis = three()
+        transaction = begin(redis)
+        await transaction.see(key)
+        redis.commit("doc", key, "2-new", b"new")
+        redis.find(ALL, ["t:a", "t:b", "t:c", "t:x"][: 3 + (key == "t:x")])
+        with pytest.raises(Conflict):
+            await transaction.scan(ALL)
+
+
+async def test_a_read_after_a_scan_shows_no_half_of_anothers_commit() -> None:
+    # C6.2
+    redis = three()
+    transaction = begin(redis)
+    await transaction.scan(ALL)
+    redis.commit("doc", "t:x", "2-x")
+    redis.find(ALL, ["t:a", "t:b", "t:c", "t:x"])
+    with pytest.raises(Conflict):
+        await transaction.see("t:elsewhere")
+
+
+async def test_a_scan_that_finds_nothing_is_read_too() -> None:
+    # C6.2
+    redis = Answers()
+    transaction = begin(redis)
+    assert await transaction.scan(ALL) == []
+    assert await transaction.holds()
+    redis.find(ALL, ["t:x"])
+    assert not await transaction.holds()
+
+
+async def test_documents_of_scans_count_as_read() -> None:
+    # C2.9
+    transaction = begin(three(), documents_read=2)
+    with pytest.raises(LimitExceeded, match="read 2 documents"):
+        await transaction.scan(ALL)
+
+
+# Index entries
+
+
+async def test_writes_move_the_entries_of_the_indexes_there_are() -> None:
+    # C6.1
+    redis = Answers(x=stored(1, 1), y=stored(2, 2), z=stored(3, 3))
+    catalog = IndexCatalog()
+    catalog.learn(Catalog("7", {"t:a": None, "t:b": 5, "other:a": None}))
+    transaction = Begun(redis, Limits(), catalog)
+    for key in "xyz":
+        await transaction.see(f"t:{key}")
+    transaction.put("t:x", stored(1, 9), new=False)
+    transaction.delete("t:y")
+    transaction.put("t:new", stored(4, 4), new=True)
+    transaction.put("t:z", stored(3, 3), new=False)
+    assert transaction.catalog == "7"
+    assert transaction.entries == [
+        ("del", "t:b", "t:x", sort_key(1)), ("add", "t:b", "t:x", sort_key(9)),
+        ("del", "t:a", "t:y", sort_key(2)), ("del", "t:b", "t:y", sort_key(2)),
+        ("add", "t:a", "t:new", sort_key(4)), ("add", "t:b", "t:new", sort_key(4)),
+    ]  # fmt: skip
+
+
+def test_the_numbers_of_what_was_added_stay_when_others_go() -> None:
+    # C6.2: a page of a query goes on from one that was deleted meanwhile
+    transaction = begin()
+    for key in "abc":
+        transaction.put(f"t:{key}", b"", new=True)
+    transaction.put("t:c", b"1", new=False)
+    transaction.delete("t:a")
+    savepoint = transaction.savepoint()
+    transaction.delete("t:b")
+    transaction.put("t:b", b"", new=True)
+    assert {key: write.number for key, write in transaction.buffered.items()} == {"t:c": 2, "t:b": 3}
+    transaction.restore(savepoint)
+    assert {key: write.number for key, write in transaction.buffered.items()} == {"t:b": 1, "t:c": 2}
+    assert [transaction.has_added(f"t:{key}") for key in "abd"] == [True, True, False]
 
 
 # Children and cancels
