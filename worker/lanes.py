@@ -15,21 +15,15 @@ _MOST_BLAMED = 10_000
 
 
 class Lanes:
-    """Who waits for whom, by the document that was changed under most of those that lost.
+    """Who waits for whom, by the document that was changed under most of those that lost."""
 
-    Args:
-        most: How many may be in lanes: what waits there takes the place of jobs that could run.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._size = 0
         self._lanes: dict[str, deque[Held]] = {}
         self._blamed: Counter[str] = Counter()
 
-    def has_room(self, held: Held) -> bool:
-        """Whether a mutation may join, or is in already."""
-        return held.lane is not None or self._size < self._most
+    def __len__(self) -> int:
+        return self._size
 
     def join(self, held: Held) -> bool:
         """Take a mutation in that has lost. Returns whether it is its turn."""

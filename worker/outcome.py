@@ -77,14 +77,12 @@ def after_mutation(
 
 
 def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
-    """Conflicts never give up (C3.3): first in turn with others of this worker, then later and later."""
+    """Conflicts never give up (C3.3): first in turn with others of this worker, then later and later.
+
+    Soon ones are tried again here, later ones hold no lease meanwhile.
+    """
     if held.contended and held.conflicts <= _IN_LANE:
         return InTurn(0 if held.conflicts <= _AT_ONCE else jitter(held.conflicts - _AT_ONCE, *_LANE_MS))
-    return back_off(held, jitter)
-
-
-def back_off(held: Held, jitter: Jitter = jittered_ms) -> Again | Retry:
-    """After a conflict: soon ones are tried again here, later ones hold no lease meanwhile."""
     delay_ms = jitter(held.conflicts, *_CONFLICT_MS)
     return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else give_back(held, delay_ms)
 

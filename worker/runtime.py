@@ -45,7 +45,6 @@ from worker.outcome import (
     after_conflict,
     after_mutation,
     after_transient,
-    back_off,
     give_back,
 )
 from worker.persistence import Persistence
@@ -54,6 +53,9 @@ from worker.pruner import Pruner
 from worker.settings import WorkerSettings
 
 _log = logging.getLogger("duestream.worker")
+
+_MOST_IN_LANES = 1_000
+"""So many may wait for their turn before they take the place of others."""
 
 _RELEASE_S, _ANSWER_S, _LEAVE_S = 2.0, 3.0, 2.0
 """How long a stop waits for Redis at most, in seconds beyond the time of grace: to end the blocking read, to answer for
@@ -119,7 +121,7 @@ class Worker:
         )
         self._running = 0
         self._waiting: deque[Held] = deque()
-        self._lanes = Lanes(self._settings.concurrency)
+        self._lanes = Lanes()
         self._again: dict[Held, asyncio.TimerHandle] = {}
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
@@ -202,8 +204,10 @@ class Worker:
     async def _claim(self) -> None:
         concurrency, quiet = self._settings.concurrency, 0
         while not self._stopping.is_set():
-            # Ended handlers whose commit is on the wire leave room for others, up to as many again.
-            free = min(concurrency - self._running - len(self._waiting), 2 * concurrency - len(self._lease))
+            # Ended handlers whose commit is on the wire leave room for others, up to as many again; so do those that wait
+            # for their turn, up to many: it costs nothing, and jobs that want another document go on.
+            held = len(self._lease) - min(len(self._lanes), _MOST_IN_LANES)
+            free = min(concurrency - self._running - len(self._waiting), 2 * concurrency - held)
             if free <= 0:
                 self._room.clear()
                 await self._room.wait()
@@ -327,8 +331,6 @@ class Worker:
                 held.failure = None
                 log_retry(held, delay_ms)
                 self._committer.retry(held, follows)
-            case InTurn() if not self._stopping.is_set() and not self._lanes.has_room(held):
-                self._follow(held, back_off(held))
             case InTurn(delay_ms) if not self._stopping.is_set():
                 if self._lanes.join(held):
                     self._restart_after(delay_ms, held)

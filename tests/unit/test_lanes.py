@@ -12,7 +12,7 @@ def held(*contended: str) -> Held:
 
 
 def test_those_over_one_document_run_one_after_the_other_in_their_order() -> None:
-    lanes, (first, second, third) = Lanes(9), (held("t:x"), held("t:x"), held("t:x"))
+    lanes, (first, second, third) = Lanes(), (held("t:x"), held("t:x"), held("t:x"))
     assert [lanes.join(one) for one in (first, second, third)] == [True, False, False]
     assert lanes.join(first)  # lost again: still its turn
     assert [lanes.is_waiting(one) for one in (first, second, third)] == [False, True, True]
@@ -23,12 +23,12 @@ def test_those_over_one_document_run_one_after_the_other_in_their_order() -> Non
 
 
 def test_those_over_other_documents_do_not_wait() -> None:
-    lanes = Lanes(9)
+    lanes = Lanes()
     assert all(lanes.join(held(f"t:{n}")) for n in range(3))
 
 
 def test_a_lane_is_of_the_document_that_most_lost_over() -> None:
-    lanes, one = Lanes(9), held("t:cold", "t:hot")
+    lanes, one = Lanes(), held("t:cold", "t:hot")
     for _ in range(3):
         lanes.leave(lanes_joined(lanes, held("t:hot")))
     lanes.join(one)
@@ -41,7 +41,7 @@ def lanes_joined(lanes: Lanes, one: Held) -> Held:
 
 
 def test_one_that_leaves_before_its_turn_hands_over_to_nobody() -> None:
-    lanes, (first, second, third) = Lanes(9), (held("t:x"), held("t:x"), held("t:x"))
+    lanes, (first, second, third) = Lanes(), (held("t:x"), held("t:x"), held("t:x"))
     for one in (first, second, third):
         lanes.join(one)
     assert lanes.leave(second) is None
@@ -50,13 +50,13 @@ def test_one_that_leaves_before_its_turn_hands_over_to_nobody() -> None:
 
 
 def test_one_that_is_in_no_lane_can_leave() -> None:
-    lanes, one = Lanes(9), held("t:x")
+    lanes, one = Lanes(), held("t:x")
     assert lanes.leave(one) is None
     assert not lanes.is_waiting(one)
 
 
 def test_when_all_are_let_go_those_that_waited_are_told() -> None:
-    lanes, (first, second, third, other) = Lanes(9), (held("t:x"), held("t:x"), held("t:x"), held("t:y"))
+    lanes, (first, second, third, other) = Lanes(), (held("t:x"), held("t:x"), held("t:x"), held("t:y"))
     for one in (first, second, third, other):
         lanes.join(one)
     assert lanes.dissolve() == [second, third]
@@ -64,13 +64,13 @@ def test_when_all_are_let_go_those_that_waited_are_told() -> None:
     assert lanes.dissolve() == []
 
 
-def test_lanes_have_so_much_room() -> None:
-    lanes, (first, second, third) = Lanes(2), (held("t:x"), held("t:x"), held("t:y"))
-    for one in (first, second):
-        assert lanes.has_room(one)
+def test_lanes_count_all_that_are_in_them() -> None:
+    lanes, (first, second, third) = Lanes(), (held("t:x"), held("t:x"), held("t:y"))
+    for one in (first, second, third, first):
         lanes.join(one)
-    assert [lanes.has_room(one) for one in (first, second, third)] == [True, True, False]
+    assert len(lanes) == 3
     lanes.leave(second)
-    assert lanes.has_room(third)
+    lanes.leave(second)
+    assert len(lanes) == 2
     lanes.dissolve()
-    assert lanes.has_room(third)
+    assert len(lanes) == 0
