@@ -18,7 +18,7 @@ from scheduler.context import job_log
 from scheduler.errors import InvalidValue
 from scheduler.function import AnyFunction
 from scheduler.inbox import AnyInbox, Outcome
-from scheduler.job import JobState
+from scheduler.job import JobError, JobState
 from scheduler.store import ServerError
 from scheduler.transitions import Commit, Retry, Seal, Word
 from worker.committer import BATCH
@@ -58,7 +58,8 @@ class Inbox:
             failure = follows
             follows = await self._with_row(held, lambda held, unit: self._settle(held, unit, failure))
         if isinstance(follows, Commit) and not follows.settled:
-            _log(held).error("its failure could not be recorded in SQL: it stays pending")
+            problem = JobError.unpack(follows.value)
+            _log(held).error("its failure cannot be recorded in SQL: %s: %s", problem.type, problem.message)
             return after_transient(held)
         return follows
 

@@ -1,7 +1,7 @@
 """A database of each test's own on real servers, with the inbox and one table of counters in it.
 
 MySQL or MariaDB run through the same tests where `DUESTREAM_TEST_MYSQL_URL` names a database that may be emptied, as
-"mysql+aiomysql://..."; plain engines then use pymysql.
+"mysql+asyncmy://..."; plain engines then use pymysql.
 """
 
 from __future__ import annotations

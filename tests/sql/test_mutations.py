@@ -22,6 +22,7 @@ from scheduler import (
     JobState,
     Limits,
     MutationContext,
+    QueryContext,
     Scheduler,
     SqlContext,
 )
@@ -192,6 +193,10 @@ async def test_documents_are_refused_and_records_are_not(
     app: App, scheduler: Scheduler, engine: AsyncEngine, start_worker: StartWorker
 ) -> None:
     # C6.4: two stores cannot be one transaction.
+    @app.query
+    async def ask(ctx: QueryContext) -> None:
+        await ctx.db.get("t:1")
+
     @app.mutation(transaction=SqlTransaction(engine))
     async def mixed(ctx: SqlContext[AsyncSession], what: str) -> str:
         match what:
@@ -201,12 +206,16 @@ async def test_documents_are_refused_and_records_are_not(
                 await ctx.db.get("t:1")
             case "delete":
                 await ctx.db.delete("t:1")
+            case "query":
+                await ctx.db.query("t").collect()
+            case "run_query":
+                await ctx.run_query(ask)
         job = await ctx.db.system.get(ctx.job_id)
         assert job is not None
         return job.state.value
 
     await start_worker()
-    for what in ("insert", "get", "delete"):
+    for what in ("insert", "get", "delete", "query", "run_query"):
         with pytest.raises(JobFailed, match=r"ctx\.db: a mutation with transaction="):
             await scheduler.result(await scheduler.run_after(0, mixed, what), timeout=5)
     assert await scheduler.result(await scheduler.run_after(0, mixed, "record"), timeout=5) == "pending"

@@ -25,7 +25,7 @@ from scheduler import (
 from scheduler.sql import SqlTransaction
 from tests.conftest import StartWorker, until
 from tests.sql.conftest import Counter, Database
-from tests.sql.wrapped import SqlTransactionOf
+from tests.sql.wrapped import Breaking, SqlTransactionOf
 
 
 async def test_what_a_nested_one_did_is_undone_if_it_raises(
@@ -206,6 +206,64 @@ async def test_what_it_read_in_redis_must_hold_at_once_too(
     await start_worker()
     await scheduler.result(await scheduler.run_after(0, act), timeout=5)
     assert (attempts, database.counters()) == ([1, 2, 3], {"a3": 1})
+
+
+@pytest.mark.parametrize("after", [True, False], ids=["after it happened", "before"])
+async def test_a_commit_without_an_answer_at_once(
+    app: App, scheduler: Scheduler, engine: AsyncEngine, database: Database, start_worker: StartWorker, after: bool
+) -> None:
+    # C3.9: the row of the call tells.
+    starts: list[int] = []
+
+    @app.internal_mutation
+    async def child(ctx: MutationContext) -> None: ...
+
+    @app.mutation(transaction=Breaking(engine, after=after))
+    async def count(ctx: SqlContext[AsyncSession]) -> tuple[str, JobId]:
+        starts.append(ctx.attempt)
+        ctx.sql.add(Counter(name="a", number=1))
+        return "counted", await ctx.scheduler.run_after(0, child)
+
+    @app.action
+    async def act(ctx: ActionContext) -> JobId:
+        text, job_id = await ctx.run_mutation(count)
+        assert text == "counted"
+        return job_id
+
+    await start_worker()
+    child_id = await scheduler.result(await scheduler.run_after(0, act), timeout=10)
+    await scheduler.result(child_id, timeout=5)
+    assert (starts, database.counters()) == ([1] if after else [1, 2], {"a": 1})
+    assert (await scheduler.count(function=child), len(database.rows())) == (1, 1)
+
+
+async def test_five_tries_at_once_are_enough(
+    app: App, scheduler: Scheduler, engine: AsyncEngine, database: Database, start_worker: StartWorker
+) -> None:
+    # C3.9, C3.2: a failure after a read that does not hold is a conflict too.
+    attempts: list[int] = []
+    pending: list[JobId] = []
+
+    @app.mutation
+    async def later(ctx: MutationContext) -> None: ...
+
+    @app.mutation(transaction=SqlTransaction(engine))
+    async def look(ctx: SqlContext[AsyncSession]) -> None:
+        attempts.append(ctx.attempt)
+        await ctx.db.system.get(pending[-1])
+        await scheduler.cancel(pending.pop())
+        if ctx.attempt % 2:
+            raise ValueError("half seen")
+
+    @app.action
+    async def act(ctx: ActionContext) -> None:
+        await ctx.run_mutation(look)
+
+    pending += [await scheduler.run_after(60_000, later) for _ in range(5)]
+    await start_worker()
+    with pytest.raises(JobFailed, match="TooManyConflicts"):
+        await scheduler.result(await scheduler.run_after(0, act), timeout=15)
+    assert (attempts, database.rows()) == ([1, 2, 3, 4, 5], {})
 
 
 async def test_an_action_canceled_in_the_middle_leaves_all_or_nothing(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, text, update
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
@@ -29,7 +28,7 @@ from scheduler.inbox import Outcome
 from scheduler.sql import SqlTransaction
 from tests.conftest import StartWorker, until
 from tests.sql.conftest import INBOX, Counter, Database
-from tests.sql.wrapped import SqlTransactionOf
+from tests.sql.wrapped import Breaking, SqlTransactionOf, lost_connection
 
 
 class Gated(SqlTransactionOf):
@@ -43,25 +42,6 @@ class Gated(SqlTransactionOf):
         self.sealed.set()
         await self.gate.wait()
         await super().commit(session)
-
-
-class Breaking(SqlTransactionOf):
-    """The connection is lost in the first COMMIT, before or after it has happened."""
-
-    def __init__(self, engine: AsyncEngine, *, after: bool) -> None:
-        super().__init__(engine)
-        self.after, self.commits = after, 0
-
-    async def commit(self, session: AsyncSession) -> None:
-        self.commits += 1
-        if self.commits > 1 or self.after:
-            await super().commit(session)
-        if self.commits == 1:
-            raise lost_connection()
-
-
-def lost_connection() -> OperationalError:
-    return OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
 
 
 # The table of C4
@@ -279,6 +259,34 @@ async def test_without_the_inbox_it_stays_and_says_so(
     await until(lambda: "duestream_inbox" in caplog.text)
     INBOX.create(database.look)
     assert await scheduler.result(job_id, timeout=10) == "ran"
+
+
+async def test_a_failure_that_cannot_be_recorded_stays_and_says_so(
+    app: App, scheduler: Scheduler, engine: AsyncEngine, database: Database, start_worker: StartWorker,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    # C3.2: not `failed` in Redis alone, where SQL knows nothing of it.
+    class Deaf(SqlTransactionOf):
+        broken = True
+
+        async def record(self, session: AsyncSession, job: str, outcome: bytes) -> None:
+            if self.broken:
+                raise TypeError("no bytes for this driver")
+            await super().record(session, job, outcome)
+
+    transaction = Deaf(engine)
+
+    @app.mutation(transaction=transaction)
+    async def count(ctx: SqlContext[AsyncSession]) -> str:
+        ctx.sql.add(Counter(name=f"a{ctx.attempt}", number=1))
+        return "ran"
+
+    await start_worker()
+    job_id = await scheduler.run_after(0, count)
+    await until(lambda: "cannot be recorded in SQL: TypeError: no bytes for this driver" in caplog.text)
+    transaction.broken = False
+    assert await scheduler.result(job_id, timeout=10) == "ran"
+    assert (len(database.counters()), database.outcomes()) == (1, {job_id: "success"})
 
 
 # Plain handlers

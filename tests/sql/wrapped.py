@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from scheduler.sql import SqlTransaction
@@ -33,3 +34,22 @@ class SqlTransactionOf:
 
     def is_transient(self, error: BaseException) -> bool:
         return self.inner.is_transient(error)
+
+
+class Breaking(SqlTransactionOf):
+    """The connection is lost in the first COMMIT, before or after it has happened."""
+
+    def __init__(self, engine: AsyncEngine, *, after: bool) -> None:
+        super().__init__(engine)
+        self.after, self.commits = after, 0
+
+    async def commit(self, session: AsyncSession) -> None:
+        self.commits += 1
+        if self.commits > 1 or self.after:
+            await super().commit(session)
+        if self.commits == 1:
+            raise lost_connection()
+
+
+def lost_connection() -> OperationalError:
+    return OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
