@@ -24,18 +24,17 @@ from rich.console import Console
 from rich.table import Table
 
 from examples.bank import mail
-from examples.bank.app import accounts, app, audit, open_accounts, transfer
 from examples.bank.checks import AUDIT, RECEIPT, TRANSFER, Facts, broken
+from examples.bank.ledger import Ledger, in_documents
 from examples.crew import Crew, all_jobs, held_by, name_of, wait_until
 from scheduler import Call, EmbeddedServer, Job, JobState, SyncScheduler
 from scheduler.keys import Keys
 
-KEYS = Keys(app.namespace)
 WORKERS, ACCOUNTS, OPENING = 3, 40, 10_000
 # A kill is not the job's fault here, and comes so often that one job may well see five of them.
 OPTIONS = ("--lease", "2s", "--max-deliveries", "1000", "--quiet")
 KILL_EVERY_S, TRANSFERS_A_S = 0.6, 250
-MOST_CENTS, MOST_DESK_S = 3_000, 0.05
+MOST_CENTS = 3_000
 START_S, END_S = 20.0, 60.0
 
 console = Console(highlight=False, soft_wrap=True)
@@ -49,6 +48,7 @@ class Run:
         transfers: How many are made.
         kills: How many workers are killed.
         dice: What is moved when, and who dies when.
+        ledger: Where the accounts are.
         dead: The workers killed so far, by name, and how many jobs each had in its hands.
         alive: Worker processes that work, or will in a moment.
     """
@@ -56,11 +56,16 @@ class Run:
     transfers: int
     kills: int
     dice: random.Random
+    ledger: Ledger
     crew: Crew
     scheduler: SyncScheduler
     server: redis.Redis
     dead: dict[str, int] = field(default_factory=dict)
     alive: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def keys(self) -> Keys:
+        return Keys(self.ledger.app.namespace)
 
     @property
     def span_s(self) -> float:
@@ -70,11 +75,13 @@ class Run:
     def play(self) -> list[str]:
         """Open, schedule, kill, wait. Returns the ids of the transfers."""
         self.alive = [self.crew.start() for _ in range(WORKERS)]
-        wait_until("the workers are there", lambda: self.server.zcard(KEYS.workers) == WORKERS, START_S)
-        opened = self.scheduler.run_after(0, open_accounts, ACCOUNTS, OPENING)
+        wait_until("the workers are there", lambda: self.server.zcard(self.keys.workers) == WORKERS, START_S)
+        opened = self.scheduler.run_after(0, self.ledger.open_accounts, ACCOUNTS, OPENING)
         self.scheduler.result(opened, timeout=START_S)
         asked = self.scheduler.schedule_many([self._transfer() for _ in range(self.transfers)])
-        self.scheduler.schedule_many(audit.after(self.dice.uniform(0, self.span_s) * 1000) for _ in range(20))
+        self.scheduler.schedule_many(
+            self.ledger.audit.after(self.dice.uniform(0, self.span_s) * 1000) for _ in range(20)
+        )
         started = time.monotonic()
         for at_s in sorted(self.dice.uniform(0, self.span_s) for _ in range(self.kills)):
             time.sleep(max(0.0, started + at_s - time.monotonic()))
@@ -85,19 +92,19 @@ class Run:
 
     def _transfer(self) -> Call:
         source, target = self.dice.sample(range(ACCOUNTS), 2)
-        return transfer.after(
+        return self.ledger.transfer.after(
             self.dice.uniform(0, self.span_s) * 1000,
             source=f"a{source}",
             target=f"a{target}",
             cents=self.dice.randint(1, MOST_CENTS),
-            desk_s=self.dice.uniform(0, MOST_DESK_S),
+            desk_s=self.dice.uniform(0, self.ledger.most_desk_s),
         )
 
     def _kill_one(self) -> bool:
         """Kill one that has jobs in its hands, and start another. Returns whether there was one."""
         for worker in self.dice.sample(self.alive, len(self.alive)):
-            name = name_of(self.server, KEYS, worker)
-            held = held_by(self.server, KEYS, name) if name is not None else []
+            name = name_of(self.server, self.keys, worker)
+            held = held_by(self.server, self.keys, name) if name is not None else []
             if name is None or not held:
                 continue
             worker.kill()
@@ -110,15 +117,14 @@ class Run:
 
     def read(self, asked: list[str], outbox: Path) -> Facts:
         """What came of it."""
-        closing = {one.id.partition(":")[2]: one.cents for one in self.scheduler.db.query(accounts)}
         ended: dict[str, list[str]] = defaultdict(list)
         for state in (one for one in JobState if one.final):
-            found: Any = self.server.zrange(KEYS.done(state), 0, -1)
+            found: Any = self.server.zrange(self.keys.done(state), 0, -1)
             for job_id in found:
                 ended[job_id.decode()].append(state)
         return Facts(
             opening={f"a{n}": OPENING for n in range(ACCOUNTS)},
-            closing=closing,
+            closing=self.ledger.balances(self.scheduler),
             asked=asked,
             jobs=list(all_jobs(self.scheduler)),
             ended=ended,
@@ -128,14 +134,16 @@ class Run:
 
 
 @contextmanager
-def opened(transfers: int, kills: int, seed: int, folder: Path) -> Iterator[Run]:
+def opened(ledger: Ledger, transfers: int, kills: int, seed: int, folder: Path) -> Iterator[Run]:
     """A run with an embedded server of its own; all processes are stopped at the end."""
-    with EmbeddedServer(folder / "redis") as server, SyncScheduler(app, url=server.url) as scheduler:
-        outbox = {mail.OUTBOX: str(folder / "receipts")}
-        crew = Crew("examples.bank.app:app", server.url, folder / "workers.log", *OPTIONS, environment=outbox)
+    with EmbeddedServer(folder / "redis") as server, SyncScheduler(ledger.app, url=server.url) as scheduler:
+        environment = {**ledger.environment, mail.OUTBOX: str(folder / "receipts")}
+        options = (*OPTIONS, *ledger.options)
+        crew = Crew(ledger.target, server.url, folder / "workers.log", *options, environment=environment)
         try:
             with redis.Redis.from_url(server.url) as client:
-                yield Run(transfers, kills, random.Random(seed), crew, scheduler, client)  # noqa: S311  a game's dice
+                dice = random.Random(seed)  # noqa: S311  a game's dice
+                yield Run(transfers, kills, dice, ledger, crew, scheduler, client)
         finally:
             crew.stop()
 
@@ -189,7 +197,7 @@ def main(transfers: int, kills: int, seed: int | None) -> None:
     with tempfile.TemporaryDirectory(prefix="duestream-bank-") as name:
         folder = Path(name)
         try:
-            with opened(transfers, kills, seed, folder) as run:
+            with opened(in_documents(), transfers, kills, seed, folder) as run:
                 facts = run.read(run.play(), folder / "receipts")
         except TimeoutError as error:
             log = (folder / "workers.log").read_text(errors="replace")
