@@ -1,12 +1,13 @@
 """Transfers between accounts, while workers are killed at random; then the money is counted.
 
-    python -m examples.bank.run [--transfers 2000] [--kills 20] [--seed N]
+    python -m examples.bank.run [--transfers 2000] [--kills 20] [--seed N] [--sql | --sql-url URL]
 
 Exits with 1 if the money does not add up, or another promise was broken.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ WORKERS, ACCOUNTS, OPENING = 3, 40, 10_000
 OPTIONS = ("--lease", "2s", "--max-deliveries", "1000", "--quiet")
 KILL_EVERY_S, TRANSFERS_A_S = 0.6, 250
 MOST_CENTS = 3_000
-START_S, END_S = 20.0, 60.0
+START_S, END_S = 30.0, 120.0
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -148,6 +150,15 @@ def opened(ledger: Ledger, transfers: int, kills: int, seed: int, folder: Path) 
             crew.stop()
 
 
+def ledger_of(sql: bool, url: str | None, folder: Path) -> Ledger:
+    """Where the accounts are to be. The module for SQL makes its engine when it is imported, by the environment."""
+    if not sql and url is None:
+        return in_documents()
+    os.environ["BANK_SQL"] = url or f"sqlite:///{folder / 'bank.sqlite'}"
+    ledger: Ledger = import_module("examples.bank.sql").prepare()
+    return ledger
+
+
 def show(facts: Facts, run: Run, seconds: float) -> None:
     """Print the table."""
     moved = facts.of(TRANSFER, JobState.SUCCESS)
@@ -189,7 +200,9 @@ def _money(cents: int) -> str:
 @click.option("--transfers", type=click.IntRange(1, 100_000), default=2_000, show_default=True, help="How many.")
 @click.option("--kills", type=click.IntRange(0, 1_000), default=20, show_default=True, help="Workers to kill.")
 @click.option("--seed", type=int, help="Of the dice: what is moved when, and who is killed when.")
-def main(transfers: int, kills: int, seed: int | None) -> None:
+@click.option("--sql", is_flag=True, help="Keep the accounts in SQL, in a SQLite file.")
+@click.option("--sql-url", help="In this database instead, as SQLAlchemy names it; its table bank_accounts is emptied.")
+def main(transfers: int, kills: int, seed: int | None, sql: bool, sql_url: str | None) -> None:
     """Move money while workers are killed, and check that it adds up."""
     started = time.monotonic()
     seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
@@ -197,7 +210,7 @@ def main(transfers: int, kills: int, seed: int | None) -> None:
     with tempfile.TemporaryDirectory(prefix="duestream-bank-") as name:
         folder = Path(name)
         try:
-            with opened(in_documents(), transfers, kills, seed, folder) as run:
+            with opened(ledger_of(sql, sql_url, folder), transfers, kills, seed, folder) as run:
                 facts = run.read(run.play(), folder / "receipts")
         except TimeoutError as error:
             log = (folder / "workers.log").read_text(errors="replace")

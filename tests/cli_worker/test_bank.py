@@ -87,9 +87,10 @@ def test_the_checks_name_the_functions_of_the_app() -> None:
     assert {TRANSFER, RECEIPT, AUDIT} <= app.functions.keys()
 
 
-def test_the_money_adds_up() -> None:
+@pytest.mark.parametrize("where", [[], ["--sql"]])
+def test_the_money_adds_up(where: list[str]) -> None:
     command = [sys.executable, "-m", "examples.bank.run", "--transfers", "150", "--kills", "2", "--seed", "7"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run([*command, *where], cwd=ROOT, capture_output=True, text=True, check=False, timeout=200)
     assert (done.returncode, done.stderr) == (0, "")
     assert "150 transfers, 2 kills, --seed 7" in done.stdout
     assert "the money adds up, and every promise was kept" in done.stdout
