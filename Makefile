@@ -26,6 +26,10 @@ install: $(READY) ## Make .venv with the project and its tools
 demo: $(READY) ## Run 1,000 orders through two workers, kill one of them, and check every promise
 	$(BIN)/python -m examples.demo
 
+.PHONY: bank
+bank: $(READY) ## Move money while workers are killed, and check that it adds up
+	$(BIN)/python -m examples.bank.run
+
 .PHONY: dev
 dev: $(READY) ## Run the example app with an embedded server and a worker that reloads
 	$(BIN)/duestream dev examples.shop:app

@@ -8,14 +8,12 @@ Reads the outcome from Redis and exits with 1 if a promise was broken.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +22,13 @@ from rich.console import Console
 from rich.table import Table
 
 from examples.checks import PLACE, RECEIPT, UNFINISHED, Facts, broken
+from examples.crew import ROOT, Crew, all_jobs, command, held_by, name_of, wait_until
 from examples.shop import app, withdraw_order
 from scheduler import CancelOutcome, EmbeddedServer, Job, JobState, SyncScheduler
-from scheduler.keys import GROUP, Keys
+from scheduler.keys import Keys
 from scheduler.values import unpack
 
 ORDERS = Path(__file__).with_name("orders.ndjson")
-ROOT = Path(__file__).resolve().parent.parent
 KEYS = Keys(app.namespace)
 LEASE = "5s"
 KILL_AFTER, HELD_AT_LEAST = 200, 5
@@ -41,50 +39,12 @@ _LINE = re.compile(r"\bline (\d+): (.*)")
 console = Console(highlight=False, soft_wrap=True)
 
 
-class Crew:
-    """Worker processes; they end with this one."""
-
-    def __init__(self, url: str, log: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("DUESTREAM_")}
-        self.environment = {**kept, "REDIS_URL": url}
-        self._log = log
-        self._workers: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start one more."""
-        arguments = ["worker", "examples.shop:app", "--lease", LEASE, "--watch-stdin"]
-        with self._log.open("ab") as log:
-            worker = subprocess.Popen(  # noqa: S603  our own program
-                command(*arguments), cwd=ROOT, env=self.environment, stdin=subprocess.PIPE, stdout=log, stderr=log
-            )
-        self._workers.append(worker)
-        return worker
-
-    def stop(self) -> None:
-        """Stop all of them gently."""
-        for worker in self._workers:
-            worker.terminate()
-        for worker in self._workers:
-            try:
-                worker.wait(10)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
-            if worker.stdin is not None:
-                worker.stdin.close()
-
-
-def command(*arguments: str) -> list[str]:
-    """The command line `duestream`, also where it is not on PATH."""
-    return [sys.executable, "-m", "worker", *arguments]
-
-
 def main() -> int:
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="duestream-demo-") as directory:
         log = Path(directory, "workers.log")
         with EmbeddedServer(Path(directory, "redis")) as server, SyncScheduler(app, url=server.url) as scheduler:
-            crew = Crew(server.url, log)
+            crew = Crew("examples.shop:app", server.url, log, "--lease", LEASE)
             try:
                 facts = play(crew, scheduler, redis.Redis.from_url(server.url))
             except TimeoutError as error:
@@ -105,19 +65,20 @@ def play(crew: Crew, scheduler: SyncScheduler, server: redis.Redis) -> Facts:
     """The whole run: start, feed, cancel, kill, start another, wait, read."""
     victim, _ = crew.start(), crew.start()
     wait_until("two workers are there", lambda: server.zcard(KEYS.workers) == 2, 15)
-    found: Any = server.zrange(KEYS.workers, 0, -1)
-    (name,) = (one.decode() for one in found if f"-{victim.pid}-".encode() in one)
+    name = name_of(server, KEYS, victim)
+    assert name is not None
     console.print(f"two workers run on {crew.environment['REDIS_URL']}; feeding {ORDERS.name} through the command line")
     refused = feed(crew)
     console.print(f"withdrew {withdraw(scheduler)} orders for later days")
 
     def in_the_middle() -> bool:
-        return scheduler.count(state=JobState.SUCCESS) >= KILL_AFTER and len(held_by(server, name)) >= HELD_AT_LEAST
+        held = held_by(server, KEYS, name)
+        return len(held) >= HELD_AT_LEAST and scheduler.count(state=JobState.SUCCESS) >= KILL_AFTER
 
     wait_until("a worker is in the middle of its work", in_the_middle, 15)
     victim.kill()
     victim.wait()
-    held = held_by(server, name)
+    held = held_by(server, KEYS, name)
     console.print(f"killed worker {victim.pid} with SIGKILL: {len(held)} orders were in its hands; starting another")
     crew.start()
     wait_until("all jobs have ended", lambda: not any(scheduler.count(state=one) for one in UNFINISHED), WAIT_S)
@@ -149,24 +110,6 @@ def withdraw(scheduler: SyncScheduler) -> int:
     outcomes = [scheduler.result(job_id, timeout=10) for job_id in asked]
     outcomes += scheduler.cancel_many(job.id for job in page.jobs[half:])
     return outcomes.count(CancelOutcome.CANCELED)
-
-
-def held_by(server: redis.Redis, worker: str) -> list[str]:
-    """The jobs that Redis has handed to a worker and that it has not ended; `XPENDING` and `XRANGE` show them."""
-    stream = KEYS.ready("default")
-    entries: Any = server.xpending_range(stream, GROUP, "-", "+", 1_000, worker)
-    found: Any = [server.xrange(stream, entry["message_id"], entry["message_id"]) for entry in entries]
-    return [one[0][1][b"job"].decode() for one in found if one]
-
-
-def all_jobs(scheduler: SyncScheduler) -> Iterator[Job]:
-    cursor = None
-    while True:
-        page = scheduler.list(limit=500, cursor=cursor)
-        yield from page.jobs
-        cursor = page.cursor
-        if cursor is None:
-            return
 
 
 def documents(server: redis.Redis, table: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -219,19 +162,6 @@ def _counted(failed: list[Job]) -> str:
 
 def _money(cents: int) -> str:
     return f"{cents / 100:,.2f}"
-
-
-def wait_until(what: str, condition: Callable[[], object], limit_s: float) -> None:
-    """Poll until a condition holds.
-
-    Raises:
-        TimeoutError: It did not in time.
-    """
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {limit_s:g} s in vain until {what}")
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Money that is moved while workers are killed: `python -m examples.bank.run`."""
