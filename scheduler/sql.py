@@ -100,6 +100,10 @@ class _Statements:
         self._dialect = dialect
 
     def take(self, job: str, now_ms: int) -> Insert:
+        # Without the option some drivers (psycopg) tell -1 for any INSERT, and every row would seem to be one's own.
+        return self._insert(job, now_ms).execution_options(preserve_rowcount=True)
+
+    def _insert(self, job: str, now_ms: int) -> Insert:
         row = {"job": job, "taken_ms": now_ms}
         if self._dialect == "postgresql":
             return postgresql.insert(self.table).values(row).on_conflict_do_nothing()
@@ -229,7 +233,10 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _rows(result: Any) -> int:
-    return int(result.rowcount)
+    rows = int(result.rowcount)
+    if rows < 0:
+        raise ConfigurationError("transaction: the driver does not tell how many rows a statement has changed")
+    return rows
 
 
 def _check_recorded(rows: int) -> None:
