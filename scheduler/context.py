@@ -40,6 +40,8 @@ Log = logging.LoggerAdapter[logging.Logger]
 SEALED = "sealed"
 """The version of a pending job whose SQL may have committed: it is too late to cancel it (see `lua/seal.lua`)."""
 
+_FINAL = frozenset(state.value for state in JobState if state.final)
+
 _log = logging.getLogger("duestream.job")
 
 
@@ -146,6 +148,8 @@ class _TransactionSystem(SystemTables):
     async def get(self, job_id: str) -> Job | None:
         seen = await self._reader(self._transaction.version("job", parse_job_id(job_id)))
         job = await self._host.drive(get(job_id))
+        if job is None and seen in _FINAL:
+            return None  # a tombstone: the record is gone, its state is kept for a while
         if (job.state.value if job else "") != (JobState.PENDING if seen == SEALED else seen):
             self._transaction.conflict()
         return job
