@@ -105,8 +105,8 @@ class _Call:
         try:
             async with asyncio.timeout(self._function.timeout_s):
                 return await self._executor.call(self._function, ctx, args, kwargs, unit)
-        except Exception as error:
-            if await self._host.reader()(transaction.still_holds()):
+        except (Exception, BaseExceptionGroup) as error:  # a task group wraps the conflict of one of its tasks
+            if not transaction.conflicted and await self._host.reader()(transaction.still_holds()):
                 raise
             raise Conflict from error  # it may have failed for what it half saw (C3.2)
 

@@ -110,7 +110,7 @@ class WorkerHost:
                     return result
             except Conflict:
                 pass
-            except Exception:
+            except (Exception, BaseExceptionGroup):  # a task group wraps the conflict of one of its tasks
                 if not transaction.conflicted and await self.reader()(transaction.still_holds()):
                     raise
             finally:
@@ -136,7 +136,7 @@ class WorkerHost:
                     return result
             except Conflict:
                 pass
-            except Exception:
+            except (Exception, BaseExceptionGroup):  # as above
                 if not transaction.conflicted:
                     raise
             finally:

@@ -41,3 +41,50 @@ async def test_a_job_that_keeps_no_record_can_be_looked_at_when_it_has_ended(
 
     await until(has_ended)
     assert await scheduler.result(await scheduler.run_after(0, is_gone, job_id), timeout=5) is True
+
+
+@pytest.mark.parametrize("kind", ["mutation", "query"])
+async def test_a_conflict_inside_a_task_group_starts_what_an_action_runs_again(
+    app: App, scheduler: Scheduler, start_worker: StartWorker, kind: Literal["mutation", "query"]
+) -> None:
+    """The group wraps the conflict into one of its own, and that came out at the action as an error of the mutation."""
+    # C3.3, C3.9, C6.2
+    starts: list[None] = []
+
+    @app.mutation
+    async def put(ctx: MutationContext, key: str, value: int) -> None:
+        if await ctx.db.get(f"pair:{key}") is None:
+            await ctx.db.insert("pair", {"value": value}, key=key)
+        else:
+            await ctx.db.patch(f"pair:{key}", {"value": value})
+
+    @app.mutation
+    async def put_both(ctx: MutationContext, value: int) -> None:
+        await ctx.run_mutation(put, "a", value)
+        await ctx.run_mutation(put, "b", value)
+
+    async def look(ctx: MutationContext | QueryContext) -> list[int]:
+        starts.append(None)
+        first = await ctx.db.get("pair:a")
+        if len(starts) == 1:
+            await scheduler.result(await scheduler.run_after(0, put_both, 2), timeout=5)
+        async with asyncio.TaskGroup() as group:
+            second = group.create_task(ctx.db.get("pair:b"))
+        return [first["value"], second.result()["value"]]
+
+    @app.mutation
+    async def mutation(ctx: MutationContext) -> list[int]:
+        return await look(ctx)
+
+    @app.query
+    async def query(ctx: QueryContext) -> list[int]:
+        return await look(ctx)
+
+    @app.action
+    async def act(ctx: ActionContext) -> list[int]:
+        return await (ctx.run_mutation(mutation) if kind == "mutation" else ctx.run_query(query))
+
+    await start_worker()
+    await scheduler.result(await scheduler.run_after(0, put_both, 1), timeout=5)
+    assert await scheduler.result(await scheduler.run_after(0, act), timeout=10) == [2, 2]
+    assert len(starts) == 2
