@@ -10,7 +10,7 @@ import copy
 import logging
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast
 
 from scheduler.call import Call, Request
 from scheduler.db import (
@@ -29,7 +29,7 @@ from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.operations import Producer, Steps, cancel_many, get, prepare
 from scheduler.reading import BlockingReader, Reader, Reads
 from scheduler.scheduling import BlockingScheduling, Scheduling
-from scheduler.transaction import Transaction
+from scheduler.transaction import Scope, Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,6 +85,13 @@ class MutationScheduling(Scheduling):
         self._job_id = job_id
         self._is_job = is_job
         self._log = log
+        self._scope = Scope()
+
+    def within(self, scope: Scope) -> MutationScheduling:
+        """The same for a nested mutation."""
+        inner = copy.copy(self)
+        inner._scope = scope  # noqa: SLF001  its own kind
+        return inner
 
     def _find(self, function: AnyFunction | str) -> AnyFunction | str:
         return self._host.producer.app.find(function)
@@ -97,6 +104,7 @@ class MutationScheduling(Scheduling):
             if known:
                 return JobId(known)
         (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
+        self._scope.check()
         self._transaction.add_child(request)
         return request.id
 
@@ -106,6 +114,7 @@ class MutationScheduling(Scheduling):
         if job_id == self._job_id and self._is_job:
             self._log.warning("a mutation cannot cancel itself: %s goes on", job_id)
             return CancelOutcome.SELF
+        self._scope.check()
         if transaction.canceled(job_id):
             return CancelOutcome.FINISHED
         if transaction.child(job_id) is not None:
@@ -116,6 +125,7 @@ class MutationScheduling(Scheduling):
             return CancelOutcome.UNKNOWN
         if state == SEALED or JobState(state).final:
             return CancelOutcome.FINISHED
+        self._scope.check()
         transaction.cancel(job_id)
         return CancelOutcome.RUNNING if state == JobState.IN_PROGRESS else CancelOutcome.CANCELED
 
@@ -195,6 +205,7 @@ class MutationContext:
         is_job: bool = True,
     ) -> None:
         self._level = 0
+        self._scope = Scope()
         self._host = host
         self._transaction = transaction
         self.job_id = JobId(job_id)
@@ -203,7 +214,7 @@ class MutationContext:
         self.log = job_log(job_id, name, attempt)
         self.reader = host.reader()
         self.documents = Documents(transaction, host.tables, host.producer.ids)
-        self.db = Database(self.documents, self.reader, _TransactionSystem(host, transaction, self.reader))
+        self.db = self._database()
         self.scheduler = MutationScheduling(host, transaction, self.reader, job_id, self.log, is_job=is_job)
 
     async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -216,11 +227,10 @@ class MutationContext:
         self._host.producer.app.check_owns(function, Kind.MUTATION)
         self._check_nested(function)
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
-        inner = copy.copy(self)
-        inner._level = self._level + 1  # noqa: SLF001  its own kind
-        with self._transaction.nested(self._level):
+        self._scope.check()
+        with self._transaction.nested(self._level) as scope:
             async with self._savepoint():
-                result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
+                result: R = await self._host.run_handler(function, self.within(scope), bound, bound_kwargs)
         return result
 
     async def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -230,6 +240,14 @@ class MutationContext:
         inner = QueryContext(self._host, self._transaction, self.reader, self.job_id, function.name, self.now)
         result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
         return result
+
+    def within(self, scope: Scope) -> Self:
+        """The same for a nested mutation."""
+        inner = copy.copy(self)
+        inner._level, inner._scope = self._level + 1, scope  # noqa: SLF001  its own kind
+        inner.documents, inner.scheduler = self.documents.within(scope), self.scheduler.within(scope)
+        inner.db = inner._database()  # noqa: SLF001
+        return inner
 
     @property
     def sql(self) -> Any:
@@ -245,6 +263,9 @@ class MutationContext:
     def twin(self, bridge: Bridge) -> BlockingMutationContext:
         """The same for a plain `def`."""
         return BlockingMutationContext(self, bridge)
+
+    def _database(self) -> Database:
+        return Database(self.documents, self.reader, _TransactionSystem(self._host, self._transaction, self.reader))
 
     def _check_nested(self, function: AnyFunction) -> None:
         if function.transaction is not None:

@@ -13,7 +13,7 @@ from scheduler.ids import JobIds
 from scheduler.query import Page, Plan
 from scheduler.reading import Reads
 from scheduler.table import Document, Table, check_document_id, check_key, check_table, fields_of, name_of
-from scheduler.transaction import Transaction
+from scheduler.transaction import Scope, Transaction
 from scheduler.walk import STEP, walk
 
 T = TypeVar("T")
@@ -54,10 +54,15 @@ class Tables:
 class Documents:
     """The documents of an app as one transaction sees and changes them."""
 
-    def __init__(self, transaction: Transaction, tables: Tables, ids: JobIds) -> None:
+    def __init__(self, transaction: Transaction, tables: Tables, ids: JobIds, scope: Scope | None = None) -> None:
         self._transaction = transaction
         self._tables = tables
         self._ids = ids
+        self._scope = scope or Scope()
+
+    def within(self, scope: Scope) -> Documents:
+        """The same as a nested mutation sees them."""
+        return Documents(self._transaction, self._tables, self._ids, scope)
 
     def table(self, table: Table[Any] | str) -> Table[Any]:
         """A declared table, given itself or its name.
@@ -77,6 +82,7 @@ class Documents:
         data = of.dump(document_id, document)
         if key is not None and (yield from self._transaction.get(document_id)) is not None:
             raise InvalidDocument(f"document {document_id!r} exists already (use replace or patch)")
+        self._scope.check()
         self._transaction.put(document_id, data, new=True)
         return document_id
 
@@ -100,6 +106,7 @@ class Documents:
 
     def delete(self, document_id: str) -> Reads[None]:
         yield from self._existing(document_id)
+        self._scope.check()
         self._transaction.delete(document_id)
 
     def page(self, table: Table[T], plan: Plan, most: int) -> Reads[Page[T]]:
@@ -133,4 +140,5 @@ class Documents:
 
     def _put(self, document_id: str, document: object) -> None:
         data = self._tables.of_id(document_id).dump(document_id, document)
+        self._scope.check()
         self._transaction.put(document_id, data, new=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -32,6 +31,7 @@ class SqlContext(MutationContext, Generic[S]):
     def sql(self) -> S:
         """The session of this mutation's transaction. It is committed when the mutation ends, never by the handler."""
         self._transaction.check_open()
+        self._scope.check()
         return self._session
 
     def twin(self, bridge: Bridge) -> BlockingSqlContext[S]:
@@ -66,9 +66,8 @@ class BlockingSqlContext(BlockingMutationContext, Generic[S]):
         outer._host.producer.app.check_owns(function, Kind.MUTATION)  # noqa: SLF001  its blocking face, as below
         outer._check_nested(function)  # noqa: SLF001
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
-        inner = copy.copy(outer)
-        inner._level = outer._level + 1  # noqa: SLF001
+        outer._scope.check()  # noqa: SLF001
         inbox = cast("BlockingInbox[S]", outer._inbox)  # noqa: SLF001
-        with outer._transaction.nested(outer._level), inbox.savepoint(outer._session):  # noqa: SLF001
-            result: R = function.handler(inner.twin(self._bridge), *bound, **bound_kwargs)
+        with outer._transaction.nested(outer._level) as scope, inbox.savepoint(outer._session):  # noqa: SLF001
+            result: R = function.handler(outer.within(scope).twin(self._bridge), *bound, **bound_kwargs)
         return result

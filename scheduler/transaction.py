@@ -53,6 +53,21 @@ class Savepoint:
     cancels: Mapping[str, None]
 
 
+class Scope:
+    """One nested mutation of a transaction: what it left running can do nothing once it has ended (C3.9)."""
+
+    def __init__(self) -> None:
+        self._ended = False
+
+    def end(self) -> None:
+        self._ended = True
+
+    def check(self) -> None:
+        """Raise if it has ended."""
+        if self._ended:
+            raise RuntimeError("the nested mutation has ended: its context can do nothing more")
+
+
 class Transaction:
     """The read set, write set, children and cancels of one start of a mutation.
 
@@ -241,14 +256,16 @@ class Transaction:
         return job_id in self._cancels or (child is not None and child.born == "canceled")
 
     @contextmanager
-    def nested(self, level: int) -> Iterator[None]:
+    def nested(self, level: int) -> Iterator[Scope]:
         """A block whose effects are forgotten if it raises (C3.9), and be it a cancel; raises as `savepoint` does."""
-        savepoint = self.savepoint(level)
+        savepoint, scope = self.savepoint(level), Scope()
         try:
-            yield
+            yield scope
         except BaseException:
             self.restore(savepoint)
             raise
+        finally:
+            scope.end()
         self.release(savepoint)
 
     def savepoint(self, level: int = 0) -> Savepoint:

@@ -22,7 +22,7 @@ from tests.conftest import StartWorker, until
 async def test_a_job_that_keeps_no_record_can_be_looked_at_when_it_has_ended(
     app: App, scheduler: Scheduler, start_worker: StartWorker
 ) -> None:
-    """Its state was still there, its record was not; the mutation took that for a conflict and started again, for as long
+    """Its state was still there, its record was not; the mutation took that for a conflict and started again, as long
     as the tombstone was kept."""
     # C3.3, C5.3, C6.2
 
@@ -88,3 +88,41 @@ async def test_a_conflict_inside_a_task_group_starts_what_an_action_runs_again(
     await scheduler.result(await scheduler.run_after(0, put_both, 1), timeout=5)
     assert await scheduler.result(await scheduler.run_after(0, act), timeout=10) == [2, 2]
     assert len(starts) == 2
+
+
+@pytest.mark.parametrize("effect", ["document", "job"])
+async def test_a_nested_mutation_that_was_given_up_adds_nothing_later(
+    app: App, scheduler: Scheduler, start_worker: StartWorker, effect: Literal["document", "job"]
+) -> None:
+    """Its thread went on after the time limit that the caller had set, and what it did then became part of the caller's
+    transaction, although all before was undone."""
+    # C3.9
+    given_up, ended = threading.Event(), threading.Event()
+    raised: list[str] = []
+
+    @app.mutation
+    def slow(ctx: BlockingMutationContext) -> None:
+        ctx.db.insert("halves", {}, key="first")
+        given_up.wait(10)
+        try:
+            if effect == "document":
+                ctx.db.insert("halves", {}, key="second")
+            else:
+                ctx.scheduler.run_after(0, slow)
+        except RuntimeError as error:
+            raised.append(str(error))
+        finally:
+            ended.set()
+
+    @app.mutation
+    async def impatient(ctx: MutationContext) -> list[Any]:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ctx.run_mutation(slow), 0.1)
+        given_up.set()
+        await until(ended.is_set)
+        return [await ctx.db.get("halves:first"), await ctx.db.get("halves:second")]
+
+    await start_worker()
+    assert await scheduler.result(await scheduler.run_after(0, impatient), timeout=5) == [None, None]
+    assert raised == ["the nested mutation has ended: its context can do nothing more"]
+    assert await scheduler.count() == 1
