@@ -54,6 +54,8 @@ class Plan:
         """Along an index; `equal` names its first fields."""
         if self.index is not None:
             raise InvalidDocument("index: a query walks one index")
+        if self.start is not None:
+            raise InvalidOption("index: its cursor is of a query without this index (call index() before after())")
         leading = index.fields[: len(equal)]
         for name in equal:
             if name not in leading:
@@ -159,6 +161,7 @@ class QueryBuilder(Generic[T]):
 
         Raises:
             InvalidDocument: The table has no such index, or these are not its first fields.
+            InvalidOption: It goes on after a cursor already, one of the table's.
         """
         return replace(self, plan=self.plan.walking(self.table.index(name), equal))
 

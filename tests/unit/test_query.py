@@ -58,6 +58,12 @@ def test_a_query_walks_one_index() -> None:
         along().walking(INDEX, {})
 
 
+def test_a_cursor_of_the_table_is_not_taken_along_an_index() -> None:
+    resumed = TABLE.resumed(TABLE.cursor(Position(b"", 5), "orders:1"))
+    with pytest.raises(InvalidOption, match=r"^index: its cursor is of a query without this index"):
+        resumed.walking(INDEX, {})
+
+
 def test_values_are_compared_as_they_are_stored() -> None:
     class Colour(enum.Enum):
         RED = "red"
