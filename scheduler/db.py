@@ -134,7 +134,8 @@ class DatabaseReader:
             table: The table it must be of; the result is typed by it.
 
         Raises:
-            InvalidDocument: Not an id, or one of another table; or the document no longer fits the table's schema.
+            InvalidDocument: Not an id, or one of another table; a table of another app; or the document no longer fits
+                the table's schema.
         """
         return await self._reader(self._documents.get(document_id, table))
 

@@ -87,7 +87,7 @@ class Documents:
         return document_id
 
     def get(self, document_id: str, table: Table[Any] | None) -> Reads[Any]:
-        document_id = check_document_id(document_id, table)
+        document_id = check_document_id(document_id, None if table is None else self.table(table))
         data = yield from self._transaction.get(document_id)
         return None if data is None else self._tables.of_id(document_id).load(document_id, data)
 

@@ -13,7 +13,7 @@ from scheduler.documents import Documents, Tables
 from scheduler.errors import InvalidDocument, InvalidValue
 from scheduler.ids import JobIds
 from scheduler.settings import Limits
-from scheduler.table import check_document_id
+from scheduler.table import Document, Table, check_document_id
 from scheduler.transaction import Transaction
 from tests.answers import Answers
 
@@ -124,3 +124,11 @@ async def test_what_cannot_be_stored_is_named(db: Database, transaction: Transac
         with pytest.raises(InvalidValue, match=message):
             await db.insert("people", document)
     assert transaction.writes == []
+
+
+async def test_the_table_of_a_get_can_be_named_and_is_checked(db: Database) -> None:
+    by_name = cast("Any", "people")
+    assert await db.get("people:ada", by_name) == STORED["people:ada"]
+    for wrong in ("pets", "", 5, Table[Document]("people", None, {})):
+        with pytest.raises(InvalidDocument, match="table"):
+            await db.get("people:ada", cast("Any", wrong))
