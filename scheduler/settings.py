@@ -30,7 +30,8 @@ class Limits:
         jobs_bytes: Their arguments together, packed.
         result_bytes: One job's result, packed.
         document_bytes: One document, packed.
-        documents_read: Documents read in one mutation.
+        documents_read: Documents read in one mutation. Its queries may find twice as many, counted each time, and each
+            query as one too.
         documents_written: Documents written in one mutation.
     """
 

@@ -84,6 +84,7 @@ class Transaction:
         self._sequence: int | None = None
         self._versions: dict[tuple[str, str], str] = {}
         self._scans: dict[Scan, str] = {}
+        self._walked = 0
         self._documents: dict[str, Document] = {}
         self._writes: dict[str, Write] = {}
         self._numbers = count()
@@ -175,6 +176,8 @@ class Transaction:
         found = " ".join([document.id for document in walked.documents])
         if self._scans.get(seen, found) != found:
             self.conflict()
+        if seen not in self._scans:
+            self._count_scan(len(walked.documents))
         self._scans[seen] = found
         for document in walked.documents:
             self._record("doc", document)
@@ -343,6 +346,15 @@ class Transaction:
         self._record(kind, snapshot.things[0])
         # Always for a job or a key, which changes without a commit of documents.
         yield from self._catch_up(snapshot.sequence, certainly=kind != "doc")
+
+    def _count_scan(self, documents: int) -> None:
+        """The commit walks all of it once more. Twice the limit is enough for each document in a scan of its own."""
+        self._walked += 1 + documents
+        if self._walked > 2 * self._limits.documents_read:
+            raise LimitExceeded(
+                f"one mutation may read {self._limits.documents_read:,} documents, and its queries find twice as many "
+                "at most (a query counts as one too)"
+            )
 
     def _record(self, kind: str, seen: Document) -> None:
         known = self._versions.get((kind, seen.id))

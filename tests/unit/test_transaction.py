@@ -450,6 +450,20 @@ async def test_documents_are_limited_in_size_and_number() -> None:
         await transaction.see("t:y")
 
 
+async def test_scans_that_find_nothing_new_are_limited_too() -> None:
+    # Each is walked again by the commit, which holds up the server.
+    redis = Answers(x=b"1")
+    transaction = begin(redis, documents_read=3)
+    scans = [Scan("index:t:v", "BYLEX", b"[%d" % number, b"(a", "asc", 5) for number in range(7)]
+    for scan in scans:
+        redis.find(scan, [])
+    for scan in scans[:6]:
+        await transaction.scan(scan)
+    await transaction.scan(scans[0])
+    with pytest.raises(LimitExceeded, match="queries find twice as many at most"):
+        await transaction.scan(scans[6])
+
+
 # The end
 
 
