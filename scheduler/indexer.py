@@ -53,15 +53,15 @@ class Indexer:
 
     async def step(self) -> bool:
         """Build a part of each index that is not ready. Returns whether there was one."""
-        building = self._catalog.building
+        building, catalog = self._catalog.building, self._catalog.version
         for index_id, built in building.items():
-            if await self._build(index_id, built) is Word.LOST:
+            if await self._build(index_id, catalog, built) is Word.LOST:
                 await asyncio.sleep(jittered_ms(1, _LOST_MS, _LOST_MS) / 1000)
         if building:
             await self._refresh()
         return bool(building)
 
-    async def _build(self, index_id: str, built: int) -> Word:
+    async def _build(self, index_id: str, catalog: str, built: int) -> Word:
         index = Index.of_id(index_id)
         scan = Scan(f"table:{index.table}", "BYSCORE", f"({built}", "+inf", "asc", BATCH)
         snapshot: Snapshot = await self._store.run(transitions.read([], [scan]))
@@ -69,7 +69,7 @@ class Indexer:
         rows = [(one.id, one.version, index.key_of(values.unpack(one.data))) for one in walked.documents]
         rest = not walked.cut and len(rows) < BATCH
         after = None if rest else walked.documents[-1].created
-        word = await self._store.run(transitions.reindex(index_id, built, after, rows))
+        word = await self._store.run(transitions.reindex(index_id, catalog, built, after, rows))
         if word is Word.OK and rest:
             _log.info("index %s is ready", index_id)
         return word

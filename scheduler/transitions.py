@@ -480,9 +480,14 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
     return Transition(scripts.load("declare"), ["", *indexes], parse)
 
 
-def reindex(index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]]) -> Transition[Word]:
-    """Build a part of an index: (document id, version, sort key) of what was created up to `after`; None: the rest."""
-    argv: list[Argument] = ["", index, before, "ready" if after is None else after]
+def reindex(
+    index: str, catalog: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]]
+) -> Transition[Word]:
+    """Build a part of an index: (document id, version, sort key) of what was created up to `after`; None: the rest.
+
+    `catalog` is the version of the catalog that told of the index, before the rows were read.
+    """
+    argv: list[Argument] = ["", index, catalog, before, "ready" if after is None else after]
     _extend(argv, rows)
     return Transition(scripts.load("reindex"), argv, lambda reply: Word(reply.decode()))
 
