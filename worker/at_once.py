@@ -74,14 +74,14 @@ class _Call:
         self._id = host.producer.ids.new()
 
     async def attempt(self, attempt: int, args: Any, kwargs: Any) -> Any:
-        transaction = self._host.transaction(documents=False)
+        transaction, now_ms = self._host.transaction(documents=False), self._host.producer.clock.now_ms()
         try:
             async with opened(self._inbox, row_key(self._host.producer.app, self._id)) as unit:
-                found = await unit.take(self._host.producer.clock.now_ms())
+                found = await unit.take(now_ms)
                 if found is None:
-                    result = await self._run(unit, transaction, attempt, args, kwargs)
+                    result = await self._run(unit, transaction, attempt, now_ms, args, kwargs)
                     transaction.close()
-                    await _to_the_end(self._settle(unit, transaction, result))
+                    await _to_the_end(self._settle(unit, transaction, now_ms, result))
                     return result
         finally:
             transaction.close()
@@ -90,7 +90,9 @@ class _Call:
         await _to_the_end(self._apply(outcome))
         return self._function.parameters.returns.load_result(values.unpack(outcome.value))
 
-    async def _run(self, unit: Unit, transaction: Transaction, attempt: int, args: Any, kwargs: Any) -> Any:
+    async def _run(
+        self, unit: Unit, transaction: Transaction, attempt: int, now_ms: int, args: Any, kwargs: Any
+    ) -> Any:
         ctx = mutation_context(
             self._host,
             transaction,
@@ -98,7 +100,7 @@ class _Call:
             unit,
             job_id=self._parent,
             name=self._function.name,
-            now_ms=self._host.producer.clock.now_ms(),
+            now_ms=now_ms,
             attempt=attempt,
             is_job=False,
         )
@@ -110,11 +112,11 @@ class _Call:
                 raise
             raise Conflict from error  # it may have failed for what it half saw (C3.2)
 
-    async def _settle(self, unit: Unit, transaction: Transaction, result: Any) -> None:
+    async def _settle(self, unit: Unit, transaction: Transaction, now_ms: int, result: Any) -> None:
         outcome = Outcome(
             JobState.SUCCESS,
             values.pack(result, "result"),
-            self._host.producer.clock.now_ms(),
+            now_ms,  # the start: the delays of what it schedules count from there (C2.7)
             tuple(transaction.children),
             tuple(transaction.cancels),
         )

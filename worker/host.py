@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -92,7 +93,7 @@ class WorkerHost:
         if function.transaction is not None:
             return await run_at_once(self, self._executor, self._persistence, function, parent, args, kwargs)
         for attempt in range(1, _TRIES + 1):
-            transaction = self.transaction()
+            transaction, started = self.transaction(), time.monotonic()
             ctx = MutationContext(
                 self,
                 transaction,
@@ -106,7 +107,7 @@ class WorkerHost:
                 async with asyncio.timeout(function.timeout_s):
                     result = await self._executor.call_nested(function, ctx, args, kwargs)
                 values.pack(result, "result")
-                if not transaction.conflicted and await self._commit(function, transaction):
+                if not transaction.conflicted and await self._commit(function, transaction, started):
                     return result
             except Conflict:
                 pass
@@ -144,9 +145,10 @@ class WorkerHost:
             await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
         raise TooManyConflicts(f"{function.name}: what it read was changed by others {_TRIES} times in a row")
 
-    async def _commit(self, function: AnyFunction, transaction: Transaction) -> bool:
+    async def _commit(self, function: AnyFunction, transaction: Transaction, started: float) -> bool:
+        elapsed_ms = int((time.monotonic() - started) * 1000)
         no_job = Delivery("", "", "", f"{secrets.token_urlsafe(16)}:0", 1)
-        commit = Commit(no_job, function.name, "", 0, JobState.SUCCESS, b"").with_effects(transaction)
+        commit = Commit(no_job, function.name, "", elapsed_ms, JobState.SUCCESS, b"").with_effects(transaction)
         (word,) = await self._persistence.run(transitions.commit([commit], ""))
         if word is Word.STALE:
             await self._refresh()

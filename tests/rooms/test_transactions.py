@@ -126,3 +126,57 @@ async def test_a_nested_mutation_that_was_given_up_adds_nothing_later(
     assert await scheduler.result(await scheduler.run_after(0, impatient), timeout=5) == [None, None]
     assert raised == ["the nested mutation has ended: its context can do nothing more"]
     assert await scheduler.count() == 1
+
+
+async def test_an_index_that_was_dropped_is_not_empty_but_not_there(
+    app: App, scheduler: Scheduler, start_worker: StartWorker
+) -> None:
+    """Whoever had learned that it was ready went on walking what was left of it, and found nothing."""
+    # C6.1, C6.2
+    numbers = app.table("numbers", indexes={"by_n": ["n"]})
+
+    @app.mutation
+    async def fill(ctx: MutationContext) -> None:
+        for n in range(3):
+            await ctx.db.insert(numbers, {"n": n})
+
+    @app.mutation
+    async def count(ctx: MutationContext) -> int:
+        try:
+            return len(await ctx.db.query(numbers).index("by_n").collect())
+        except IndexBuilding:
+            return -1
+
+    await start_worker()
+    await scheduler.result(await scheduler.run_after(0, fill), timeout=5)
+    assert await scheduler.result(await scheduler.run_after(0, count), timeout=5) == 3
+    assert len(await scheduler.db.query(numbers).index("by_n").collect()) == 3
+    with redis.Redis.from_url(app.url or "") as client:
+        store = BlockingStore(Keys(app.namespace), client)
+        assert store.run(transitions.forget("numbers:n"))
+    assert await scheduler.result(await scheduler.run_after(0, count), timeout=5) == -1
+    with pytest.raises(IndexBuilding):
+        await scheduler.db.query(numbers).index("by_n").collect()
+
+
+async def test_delays_count_from_the_start_of_a_mutation_that_an_action_runs(
+    app: App, scheduler: Scheduler, start_worker: StartWorker
+) -> None:
+    """They counted from its commit."""
+    # C2.7, C3.9
+
+    @app.mutation
+    async def slow(ctx: MutationContext) -> tuple[str, int]:
+        job_id = await ctx.scheduler.run_after(60_000, slow)
+        await asyncio.sleep(0.3)
+        return job_id, ctx.now
+
+    @app.action
+    async def act(ctx: ActionContext) -> tuple[str, int]:
+        return await ctx.run_mutation(slow)
+
+    await start_worker()
+    job_id, started_ms = await scheduler.result(await scheduler.run_after(0, act), timeout=5)
+    job = await scheduler.get(job_id)
+    assert job is not None
+    assert -20 <= job.scheduled_time - started_ms - 60_000 < 200
