@@ -87,6 +87,7 @@ class Transaction:
         self._walked = 0
         self._documents: dict[str, Document] = {}
         self._writes: dict[str, Write] = {}
+        self._sort_keys: dict[str, dict[str, tuple[Write, bytes]]] = {}
         self._numbers = count()
         self._added: set[str] = set()
         self._children: dict[str, Request] = {}
@@ -140,6 +141,14 @@ class Transaction:
     def buffered(self) -> Mapping[str, Write]:
         """The writes by document id, in the order in which they were first made."""
         return self._writes
+
+    def sort_key(self, index: Index, document_id: str) -> bytes:
+        """The sort key of a document as it was written here; remembered, for each query looks at all writes."""
+        write, known = self._writes[document_id], self._sort_keys.setdefault(index.id, {})
+        made = known.get(document_id)
+        if made is None or made[0] is not write:
+            made = known[document_id] = (write, index.key_of(values.unpack(write.data)))
+        return made[1]
 
     @property
     def children(self) -> list[Request]:

@@ -66,14 +66,17 @@ def _not_ready(plan: Plan) -> IndexBuilding:
 def _own_rows(transaction: Transaction, plan: Plan) -> list[Row]:
     """What this transaction has written and the query covers."""
     rows = []
-    bounds = plan.bounds()
+    bounds, table = plan.bounds(), f"{plan.table}:"
     for document_id, write in transaction.buffered.items():
-        if write.op == "del" or document_id.partition(":")[0] != plan.table:
+        if write.op == "del" or not document_id.startswith(table):
+            continue
+        key = b"" if plan.index is None else transaction.sort_key(plan.index, document_id)
+        if not bounds.hold(key):
             continue
         known = transaction.committed(document_id)
         created = known.created if known is not None else _PENDING + write.number
-        position = _position(plan, created, write.data)
-        if bounds.hold(position.key) and _is_after_start(plan, position):
+        position = Position(key, created)
+        if _is_after_start(plan, position):
             rows.append(Row(position, document_id, write.data))
     return rows
 

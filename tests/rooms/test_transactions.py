@@ -7,15 +7,20 @@ import threading
 from typing import Any, Literal
 
 import pytest
+import redis
 
 from scheduler import (
     ActionContext,
     App,
     BlockingMutationContext,
+    IndexBuilding,
     MutationContext,
     QueryContext,
     Scheduler,
+    transitions,
 )
+from scheduler.keys import Keys
+from scheduler.store import BlockingStore
 from tests.conftest import StartWorker, until
 
 
