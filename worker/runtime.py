@@ -204,8 +204,8 @@ class Worker:
     async def _claim(self) -> None:
         concurrency, quiet = self._settings.concurrency, 0
         while not self._stopping.is_set():
-            # Ended handlers whose commit is on the wire leave room for others, up to as many again. So do those that wait
-            # for their turn: that costs nothing, and jobs that want other documents go on.
+            # Ended handlers whose commit is on the wire leave room for others, up to as many again. So do those that
+            # wait for their turn: that costs nothing, and jobs that want other documents go on.
             held = len(self._lease) - min(len(self._lanes), _MOST_IN_LANES)
             free = min(concurrency - self._running - len(self._waiting), 2 * concurrency - held)
             if free <= 0:
