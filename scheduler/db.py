@@ -64,7 +64,7 @@ class Query(QueryBuilder[T]):
         reads = self.documents.unique(self.table, self.plan)
         return await self.reader(reads)
 
-    async def collect(self) -> list[T]:
+    async def collect(self) -> Page[T]:
         """All documents, as far as a mutation may read."""
         return await self.reader(self.documents.all(self.table, self.plan))
 
@@ -99,7 +99,7 @@ class BlockingQuery(QueryBuilder[T]):
         reads = self.documents.unique(self.table, self.plan)
         return self.reader(reads)
 
-    def collect(self) -> list[T]:
+    def collect(self) -> Page[T]:
         """See `Query.collect`."""
         return self.reader(self.documents.all(self.table, self.plan))
 

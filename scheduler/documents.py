@@ -112,17 +112,18 @@ class Documents:
     def page(self, table: Table[T], plan: Plan, most: int) -> Reads[Page[T]]:
         """The next documents of a query, `most` at most."""
         rows, more = yield from walk(self._transaction, self._tables.catalog, plan, most)
-        documents = [table.load(row.document_id, row.data) for row in rows]
-        return Page(documents, plan.cursor(rows[-1].position, rows[-1].document_id) if more else None)
+        documents, ids = [table.load(row.document_id, row.data) for row in rows], [row.document_id for row in rows]
+        return Page(documents, ids, plan.cursor(rows[-1].position, rows[-1].document_id) if more else None)
 
-    def all(self, table: Table[T], plan: Plan) -> Reads[list[T]]:
+    def all(self, table: Table[T], plan: Plan) -> Reads[Page[T]]:
         """All documents of a query."""
-        documents: list[T] = []
+        found: Page[T] = Page([], [], None)
         while True:
             page = yield from self.page(table, plan, STEP)
-            documents += page
+            found += page
+            found.ids += page.ids
             if page.cursor is None:
-                return documents
+                return found
             plan = plan.resumed(page.cursor)
 
     def unique(self, table: Table[T], plan: Plan) -> Reads[T | None]:

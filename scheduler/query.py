@@ -136,12 +136,18 @@ def _read_cursor(cursor: object, walked: str) -> tuple[Position, str]:
 
 
 class Page(list[T]):
-    """Documents, in order; `cursor` says where to go on, None where there are no more."""
+    """Documents, in order.
 
-    __slots__ = ("cursor",)
+    Attributes:
+        ids: Their ids, in the same order; the only place for them where a schema has no field `id`.
+        cursor: Where to go on, None where there are no more.
+    """
 
-    def __init__(self, documents: list[T], cursor: str | None) -> None:
+    __slots__ = ("cursor", "ids")
+
+    def __init__(self, documents: list[T], ids: list[str], cursor: str | None) -> None:
         super().__init__(documents)
+        self.ids = ids
         self.cursor = cursor
 
 

@@ -82,7 +82,7 @@ class Table(Generic[T]):
         Raises:
             InvalidDocument: None has that name.
         """
-        found = self.indexes.get(name)
+        found = self.indexes.get(name) if isinstance(name, str) else None
         if found is None:
             known = ", ".join(sorted(self.indexes)) or "none"
             raise InvalidDocument(f"index: table {self.name!r} has no index {name!r} (declared: {known})")

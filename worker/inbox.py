@@ -108,7 +108,9 @@ class Inbox:
             return Nothing()
         if word is Word.CONFLICT:
             held.conflicts += 1
-            return after_conflict(held)
+            follows = after_conflict(held)
+            # Whoever sealed it before is not at work any more: it would hold the row.
+            return follows._replace(unseal=True) if isinstance(follows, Retry) else follows
         try:
             await unit.commit()
         except Exception as error:  # noqa: BLE001  whether it has committed, the row will tell

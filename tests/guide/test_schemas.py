@@ -190,3 +190,26 @@ def test_declarations_are_checked(app: App) -> None:
         app.table("a:b")
     with pytest.raises(TypeError, match="schema: expected a pydantic model, a dataclass or a TypedDict"):
         app.table("numbers", schema=int)
+
+
+async def test_a_page_has_the_ids_of_what_it_holds(app: App, scheduler: Scheduler, start_worker: StartWorker) -> None:
+    # C6.1: where the schema has no field for it.
+    @dataclass
+    class Note:
+        text: str
+
+    notes = app.table("notes", schema=Note)
+
+    @app.mutation
+    async def rewrite(ctx: MutationContext) -> list[object]:
+        for text in ("a", "b"):
+            await ctx.db.insert(notes, Note(text), key=text)
+        found = await ctx.db.query(notes).collect()
+        for note_id, note in zip(found.ids, found, strict=True):
+            await ctx.db.replace(note_id, Note(note.text * 2))
+        page = await ctx.db.query(notes).order("desc").take(1)
+        return [found.ids, page.ids, [note.text for note in page]]
+
+    await start_worker()
+    seen = await scheduler.result(await scheduler.run_after(0, rewrite), timeout=5)
+    assert seen == [["notes:a", "notes:b"], ["notes:b"], ["bb"]]

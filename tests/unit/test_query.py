@@ -198,6 +198,6 @@ def test_a_cursor_that_was_cut_is_refused(cut: int) -> None:
 
 
 def test_a_page_is_a_list_with_a_cursor() -> None:
-    page = Page([1, 2], "x")
+    page = Page([1, 2], ["t:1", "t:2"], "x")
     assert page == [1, 2]
     assert page.cursor == "x"
