@@ -1,0 +1,457 @@
+"""The state machine: the real scripts and the model take the same steps, and must agree on everything after each."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from scheduler import transitions
+from scheduler.call import Request
+from scheduler.keys import GROUP
+from scheduler.transitions import Commit, Delivery, Finish, Retry, Transition, Word
+from tests.properties.model import FINAL, Entry, Model
+from tests.properties.picture import draw
+from tests.transitions.conftest import ERROR, NOW, RESULT, World, values
+
+T = TypeVar("T")
+
+QUEUES = ("p", "q")
+WORKERS = ("w1", "w2")
+PROMOTERS = ("p1", "p2")
+KEPT, BRIEF = "f:kept", "f:brief"
+SETTINGS = {f"keep_ms:{BRIEF}": 0, f"keep_ms:{KEPT}": 5000}
+DOCUMENTS = ("a:1", "a:2", "b:1")
+KEYS = ("k1", "k2")
+MAILBOXES = ("m1", "m2")
+CAP = 2
+
+# Real time, so that nothing of it ends while an example runs.
+LONG_MS = 10**8
+IDLE_MS = 10**7
+
+LEASE_MS = 100
+LARGE = values.pack([b"x" * 5000], "args") + values.pack({}, "kwargs")
+
+DELAYS = st.sampled_from([0, 0, 1, 50, 150])
+LIMITS = st.sampled_from([1, 2, 10])
+
+
+@dataclass(frozen=True)
+class Sent(Generic[T]):
+    """A call as it was sent, to be sent again byte for byte, and what the model says of it at a time."""
+
+    transition: Transition[T]
+    predict: Callable[[int], T]
+
+
+class Machine(RuleBasedStateMachine):
+    """Deliveries are never forgotten: any of them may act at any later time, however long its lease has been over."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.model = Model(QUEUES, {})
+        self.now = NOW
+        self.sent: list[Sent[Any]] = []
+        self.deliveries: list[Delivery] = []
+        self.kinds: dict[str, str] = {}
+        self.reads: dict[str, dict[tuple[str, str], str]] = {}
+        self.tokens: set[tuple[str, str]] = set()
+        self.ended: dict[str, str] = {}
+        self.children: dict[str, bool] = {}
+        self.accepted: set[str] = set()
+
+    # Both sides
+
+    def call(self, transition: Transition[T], predict: Callable[[int], T]) -> T:
+        """Send a call, and hold the answer against the model's."""
+        return self._send(Sent(transition, predict))
+
+    def _send(self, sent: Sent[T]) -> T:
+        self.sent = [*self.sent[-9:], sent]
+        predicted, reply = sent.predict(self.now), self.world.run(sent.transition)
+        assert reply == predicted
+        return reply
+
+    @invariant()
+    def the_data_set_is_what_the_model_says(self) -> None:
+        dump = self.world.dump()
+        self._learn(dump)
+        picture = draw(self.model, self.world.keys)
+        assert dump == picture.dump
+        assert self.world.volatile() == picture.volatile
+
+    def _learn(self, dump: dict[bytes, Any]) -> None:
+        """The ids and tokens of new entries. No job ever has the same token twice (C3.1), or runs before it is due."""
+        for queue in QUEUES:
+            rows, _ = dump.get(self.world.keys.ready(queue).encode(), ((), ()))
+            for (entry_id, flat), entry in zip(rows, self.model.streams[queue], strict=False):
+                if not entry.id:
+                    entry.id, entry.token = entry_id.decode(), flat[3].decode()
+                    assert (entry.job.id, entry.token) not in self.tokens
+                    assert entry.job.scheduled <= self.now  # C7.3
+                    self.tokens.add((entry.job.id, entry.token))
+
+    @invariant()
+    def a_final_state_stays(self) -> None:
+        # C5.1
+        states = {job.id: job.state for job in self.model.jobs.values()}
+        for job_id, state in self.ended.items():
+            assert states.get(job_id, state) == state
+        self.ended |= {job_id: state for job_id, state in states.items() if state in FINAL}
+
+    @invariant()
+    def children_exist_exactly_if_their_mutation_succeeded(self) -> None:
+        # C2.7
+        for child, accepted in self.children.items():
+            exists = self.world.exists(f"job:{child}", f"status:{child}") > 0
+            assert exists == (accepted and child in self.model.jobs)
+
+    # Choosing
+
+    def jobs(self) -> list[str]:
+        return [*self.model.jobs, "0" * 26]
+
+    def pick_job(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(self.jobs()[-8:]), "job")
+
+    def current(self, kind: str, *states: str | None) -> list[Delivery]:
+        """Deliveries that count, of jobs in one of these states."""
+        found = []
+        for delivery in self.deliveries:
+            job = self.model.holder_of(delivery)
+            if job and job.state in states and self.kinds[delivery.job_id] == kind:
+                found.append(delivery)
+        return found
+
+    def pick(self, data: st.DataObject, kind: str, *states: str | None) -> list[Delivery]:
+        """One or two deliveries of different jobs; one time in four any that there ever were."""
+        live, of_kind = self.current(kind, *states), [d for d in self.deliveries if self.kinds[d.job_id] == kind]
+        pool = of_kind if not live or data.draw(st.integers(0, 3), "late") == 0 else live
+        if not pool:
+            return []
+        some = st.lists(st.sampled_from(pool[-6:]), min_size=1, max_size=2, unique_by=lambda delivery: delivery.job_id)
+        return data.draw(some, "deliveries")
+
+    def request(self, data: st.DataObject, parent: str = "", **options: Any) -> Request:
+        kind = data.draw(st.sampled_from(["mutation", "mutation", "action"]), "kind")
+        when: dict[str, int] = data.draw(
+            st.one_of(
+                st.builds(lambda ms: {"delay": ms}, DELAYS),
+                st.builds(lambda ms: {"at": self.now + ms}, st.sampled_from([-3000, -1, 0, 1, 120])),
+            ),
+            "when",
+        )
+        if data.draw(st.integers(0, 9), "large") == 0:
+            options["args"] = LARGE
+        queue = data.draw(st.sampled_from(QUEUES), "queue")
+        name = data.draw(st.sampled_from([KEPT, KEPT, BRIEF]), "name")
+        request = self.world.request(queue=queue, name=name, kind=kind, parent=parent, **when, **options)
+        self.kinds[request.id] = kind
+        return request
+
+    # Producers
+
+    @initialize(most=st.sampled_from([2, 100]))
+    def workers_join(self, most: int) -> None:
+        self.model.settings = SETTINGS | {"keep_count": most}
+        for worker in WORKERS:
+            fields = {"pid": 7}
+            call = transitions.join(worker, LONG_MS, fields, self.model.settings, {}, QUEUES, self.now)
+            self.call(call, lambda now, worker=worker: self.model.join(worker, fields, now))
+
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def schedule(self, data: st.DataObject, count: int) -> None:
+        requests = []
+        for _ in range(count):
+            parent = data.draw(st.sampled_from(["", "", *list(self.model.running)[:2], *self.ended][:5]), "parent")
+            key = data.draw(st.sampled_from(["", "", *KEYS]), "key")
+            requests.append(self.request(data, parent, key=key))
+        if count == 3 and data.draw(st.booleans(), "one of them twice"):
+            requests.append(requests[0])
+        self._schedule(requests)
+
+    def _schedule(self, requests: list[Request]) -> None:
+        before = set(self.model.jobs)
+        call = transitions.schedule(requests, self.now)
+        words = self.call(call, lambda now: self.model.schedule(requests, now))
+        accepted = {job_id for word, job_id in words if word is Word.OK}
+        assert set(self.model.jobs) - before == accepted
+        assert len(accepted) == [word for word, _ in words].count(Word.OK)
+        self.accepted |= accepted
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        job_ids = data.draw(st.lists(st.sampled_from(self.jobs()[-8:]), min_size=1, max_size=3), "jobs")
+        self.call(transitions.cancel(job_ids, self.now), lambda now: self.model.cancel(job_ids, now))
+
+    @rule(data=st.data(), mailbox=st.sampled_from(MAILBOXES))
+    def watch(self, data: st.DataObject, mailbox: str) -> None:
+        job_id = self.pick_job(data)
+        self.call(transitions.watch(job_id, mailbox), lambda now: self.model.watch(job_id, mailbox))
+
+    @rule(data=st.data(), mailbox=st.sampled_from(MAILBOXES))
+    def unwatch(self, data: st.DataObject, mailbox: str) -> None:
+        job_id = self.pick_job(data)
+        self.call(transitions.unwatch(job_id, mailbox), lambda now: self.model.unwatch(job_id, mailbox))
+
+    # The promoter and the janitor
+
+    @rule(name=st.sampled_from(PROMOTERS), limit=st.sampled_from([1, 2, 3, 100]))
+    def promote(self, name: str, limit: int) -> None:
+        self.world.command("DEL", self.world.keys.wake)
+        self.model.wake = False
+        predicted = self.model.promote(name, limit, self.now)
+        lead = self.world.run(transitions.promote(name, LONG_MS, limit, self.now))
+        assert lead == predicted if predicted else not lead.leads
+
+    @rule()
+    def the_promoters_lease_ends(self) -> None:
+        self.world.command("DEL", self.world.keys.promoter)
+        self.model.promoter = ""
+
+    @rule(limit=LIMITS)
+    def redeliver(self, limit: int) -> None:
+        call = transitions.redeliver(IDLE_MS, CAP, limit, ERROR, self.now)
+        self.call(call, lambda now: self.model.redeliver(CAP, limit, ERROR, now))
+
+    @rule(limit=LIMITS)
+    def expire(self, limit: int) -> None:
+        self.call(
+            transitions.expire(limit, ERROR, self.now), lambda now: self.model.expire(limit, ERROR, now)
+        )
+
+    @rule(limit=LIMITS)
+    def prune(self, limit: int) -> None:
+        self.call(transitions.prune(limit, self.now), lambda now: self.model.prune(limit, now))
+
+    @rule(silent_ms=st.sampled_from([50, 1000]))
+    def sweep(self, silent_ms: int) -> None:
+        self.call(transitions.sweep(silent_ms, 10, self.now), lambda now: self.model.sweep(silent_ms, 10, now))
+
+    # Workers
+
+    @rule(worker=st.sampled_from(WORKERS), queue=st.sampled_from(QUEUES), count=st.integers(1, 4))
+    def claim(self, worker: str, queue: str, count: int) -> None:
+        claimed = self.world.claim(queue, worker, count)
+        entries = self.model.claim(queue, worker, count)
+        assert claimed == [self._delivery(entry) for entry in entries]
+        self.deliveries += claimed
+
+    @staticmethod
+    def _delivery(entry: Entry) -> Delivery:
+        return Delivery(entry.job.id, entry.job.asked.queue, entry.id, entry.token, entry.attempt)
+
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS))
+    def begin(self, data: st.DataObject, worker: str) -> None:
+        if deliveries := self.pick(data, "action", None):
+            call = transitions.begin(deliveries, worker, LEASE_MS, self.now)
+            self.call(call, lambda now: self.model.begin(deliveries, worker, LEASE_MS, now))
+
+    @rule(data=st.data(), state=st.sampled_from(["success", "failed"]))
+    def finish(self, data: st.DataObject, state: str) -> None:
+        asked = [(delivery, self.asked(delivery)) for delivery in self.pick(data, "action", "inProgress")]
+        value = RESULT if state == "success" else ERROR
+        ends = [Finish(delivery, name, key, state, value) for delivery, (name, key) in asked]
+        if ends:
+            self.call(transitions.finish(ends, self.now), lambda now: self.model.finish(ends, now))
+
+    def asked(self, delivery: Delivery) -> tuple[str, str]:
+        """Function and idempotency key, as a worker knows them from the spec."""
+        job = self.model.jobs.get(delivery.job_id)
+        return (job.asked.name, job.asked.key) if job else (KEPT, "")
+
+    @rule(data=st.data())
+    def read(self, data: st.DataObject) -> None:
+        """A handler reads: what it saw is in its read set until it commits, and may be outdated by then."""
+        for delivery in self.pick(data, "mutation", None):
+            kinds = {"doc": st.sampled_from(DOCUMENTS), "key": st.sampled_from(KEYS), "job": st.sampled_from(self.jobs())}
+            pairs = [st.tuples(st.just(kind), keys) for kind, keys in kinds.items()]
+            self._read(delivery, data.draw(st.lists(st.one_of(pairs), max_size=4), "reads"))
+
+    def _read(self, delivery: Delivery, items: list[tuple[str, str]]) -> None:
+        snapshot = self.world.run(transitions.read(items))
+        documents = self.model.documents
+        seen = [documents.get(key, ("", b""))[1] if kind == "doc" else b"" for kind, key in items]
+        versions = [self.model.version(kind, key) for kind, key in items]
+        assert (snapshot.sequence, snapshot.items) == (self.model.sequence, list(zip(versions, seen, strict=True)))
+        read = self.reads.setdefault(delivery.token, {})
+        for item, version in zip(items, versions, strict=True):
+            read.setdefault(item, version)
+
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS), state=st.sampled_from(["success", "success", "failed"]))
+    def commit(self, data: st.DataObject, worker: str, state: str) -> None:
+        deliveries = self.pick(data, "mutation", None)
+        commits = [self._commit_of(data, delivery, state) for delivery in deliveries]
+        if commits:
+            self._commit(commits, worker)
+
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS))
+    def run_at_once_by_an_action(self, data: st.DataObject, worker: str) -> None:
+        # C3.9; also by an action that was canceled while its code runs on.
+        for parent in self.pick(data, "action", "inProgress")[:1]:
+            at_once = Delivery("", "", "", secrets.token_hex(8), 1)
+            self._commit([self._commit_of(data, at_once, "success", parent.job_id)], worker)
+
+    def _commit(self, commits: list[Commit], worker: str) -> None:
+        call = transitions.commit(commits, worker, self.now)
+        words = self.call(call, lambda now: self.model.commit(commits, worker, now))
+        for one, word in zip(commits, words, strict=True):
+            self.children |= {child.id: word is Word.OK for child in one.children}
+
+    def _commit_of(self, data: st.DataObject, delivery: Delivery, state: str, parent: str = "") -> Commit:
+        """Writes only what was read, as the product does: blind writes are read at the last moment."""
+        name, key = self.asked(delivery) if delivery.job_id else (KEPT, "")
+        if state == "failed":
+            reads = self.reads.get(delivery.token, {})
+            return Commit(delivery, name, key, 7, state, ERROR, [(*item, seen) for item, seen in reads.items()])
+        documents = data.draw(st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=2), "documents")
+        targets = data.draw(st.lists(st.sampled_from(self.jobs()[-8:]), max_size=2), "cancels")
+        wanted = data.draw(st.sampled_from(["", "", *KEYS]), "key")
+        items = [("doc", document) for document in documents] + ([("key", wanted)] if wanted else [])
+        if data.draw(st.booleans(), "says that it read the jobs"):
+            items += [("job", target) for target in targets]
+        self._read(delivery, items)
+        reads = self.reads[delivery.token]
+        writes = [self._write(data, document, reads["doc", document]) for document in documents]
+        children = [
+            self.request(data, parent or delivery.job_id, born=data.draw(st.sampled_from(["", "", "canceled"]), "born"))
+            for _ in range(data.draw(st.integers(0, 2), "children"))
+        ]
+        if wanted and not reads["key", wanted]:
+            children.append(self.request(data, parent or delivery.job_id, key=wanted))
+        if children and data.draw(st.integers(0, 4), "cancels its own child") == 0:
+            targets = [*targets, children[0].id]
+        seen = [(*item, version) for item, version in reads.items()]
+        return Commit(delivery, name, key, 7, state, RESULT, seen, writes, children, targets)
+
+    @staticmethod
+    def _write(data: st.DataObject, document: str, seen: str) -> tuple[str, str, bytes]:
+        op = data.draw(st.sampled_from(["put", "put", "del"]), "op") if seen else "add"
+        return op, document, b"" if op == "del" else data.draw(st.sampled_from([b"1", b"2"]), "data")
+
+    @rule(data=st.data(), delay_ms=DELAYS)
+    def retry(self, data: st.DataObject, delay_ms: int) -> None:
+        kind = data.draw(st.sampled_from(["mutation", "action"]), "kind")
+        deliveries = self.pick(data, kind, None)
+        # Started in vain, or given back unstarted.
+        given = [Retry(one, one.attempt - data.draw(st.integers(0, 1), "unstarted"), delay_ms) for one in deliveries]
+        if given:
+            self.call(transitions.retry(given, self.now), lambda now: self.model.retry(given, now))
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def a_worker_stalls_past_its_leases(self, worker: str) -> None:
+        """It has crashed, or it is a zombie: it may still act with what it holds."""
+        for queue in QUEUES:
+            for entry in self.model.streams[queue]:
+                if entry.holder == worker:
+                    entry.lost = True
+                    stream = self.world.keys.ready(queue)
+                    self.world.command("XCLAIM", stream, GROUP, worker, 0, entry.id, "IDLE", IDLE_MS, "JUSTID")
+
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS))
+    def renew(self, data: st.DataObject, worker: str) -> None:
+        actions = {one.job_id: one.token for one in self.pick(data, "action", "inProgress")}
+        known = {d.entry for d in self.deliveries}
+        held = {q: [e.id for e in self.model.streams[q] if e.holder == worker and e.id in known] for q in QUEUES}
+        gone = [d for d in self.deliveries[-3:] if d.entry not in {e.id for e in self.model.streams[d.queue]}]
+        for delivery in gone:
+            held[delivery.queue].append(delivery.entry)
+        entries = {queue: ids for queue, ids in held.items() if ids}
+        call = transitions.renew(worker, LEASE_MS, LONG_MS, len(actions), "17", actions, entries, self.now)
+        self.call(call, lambda now: self.model.renew(worker, LEASE_MS, actions, entries, now))
+
+    @rule(worker=st.sampled_from(WORKERS), promoter=st.sampled_from(PROMOTERS))
+    def leave(self, worker: str, promoter: str) -> None:
+        call = transitions.leave(worker, promoter, QUEUES, self.now)
+        self.call(call, lambda now: self.model.leave(worker, promoter))
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def join(self, worker: str) -> None:
+        call = transitions.join(worker, LONG_MS, {"pid": 8}, {}, {}, QUEUES, self.now)
+        self.call(call, lambda now: self.model.join(worker, {"pid": 8}, now))
+
+    @rule(reader=st.sampled_from([*MAILBOXES, "succession"]))
+    def what_was_posted_is_taken(self, reader: str) -> None:
+        self.world.command("DEL", self.world.key(reader if reader == "succession" else f"mail:{reader}"))
+        if reader == "succession":
+            self.model.successions = 0
+        else:
+            self.model.mail.pop(reader, None)
+
+    # The machine under it
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def an_earlier_call_is_sent_again(self, data: st.DataObject) -> None:
+        """Byte for byte, but for the clock: that is the server's, so in life it has moved on."""
+        sent = data.draw(st.sampled_from(self.sent), "call")
+        argv = [self.now if sent.transition.argv[0] != "" else "", *sent.transition.argv[1:]]
+        self._send(Sent(Transition(sent.transition.script, argv, sent.transition.read), sent.predict))
+
+    @rule(ms=st.sampled_from([1, 49, 50, 99, 100, 500, 5000, -1, -60, -5000]))
+    def the_clock_moves(self, ms: int) -> None:
+        self.now += ms
+
+    @rule()
+    def the_scripts_are_forgotten(self) -> None:
+        self.world.command("SCRIPT", "FLUSH")
+
+    @rule()
+    def count(self) -> None:
+        counted = self.world.run(transitions.count())
+        states = [job.state or "pending" for job in self.model.jobs.values() if job.has_record]
+        assert {state.value: n for state, n in counted.items()} == {s.value: states.count(s.value) for s in counted}
+
+    # At rest
+
+    def teardown(self) -> None:
+        """All drains, and nothing is left that is not meant to be: what is said of a fault holds after any of them."""
+        try:
+            if self.model.settings:
+                self._drain()
+        finally:
+            self.world.command("FLUSHDB")
+
+    def _drain(self) -> None:
+        self.now = max(NOW, self.now, *(job.due or 0 for job in self.model.jobs.values()), *self.model.running.values())
+        self.the_promoters_lease_ends()
+        for worker in WORKERS:
+            self.leave(worker, "nobody")
+        for kind, job_id in [("action", job_id) for job_id in self.model.running]:
+            assert self.kinds[job_id] == kind
+        self.expire(1000)
+        while self.model.heads():
+            self.promote("p1", 100)
+            self.the_data_set_is_what_the_model_says()
+        for queue in QUEUES:
+            self.claim("w1", queue, 1000)
+        commits = [self._last(delivery) for delivery in self.current("mutation", None)]
+        assert set(self.call(transitions.commit(commits, "w1", self.now), lambda now: self.model.commit(commits, "w1", now))) <= {Word.OK}
+        actions = self.current("action", None)
+        self.call(transitions.begin(actions, "w1", 9, self.now), lambda now: self.model.begin(actions, "w1", 9, now))
+        ends = [Finish(one, *self.asked(one), "success", RESULT) for one in actions]
+        assert set(self.call(transitions.finish(ends, self.now), lambda now: self.model.finish(ends, now))) <= {Word.OK}
+        self.the_data_set_is_what_the_model_says()
+        self.a_final_state_stays()
+        assert {job.state for job in self.model.jobs.values()} <= set(FINAL)
+        assert self.accepted <= set(self.ended)  # each accepted call made one job, and it ended
+        self._forget()
+
+    def _last(self, delivery: Delivery) -> Commit:
+        return Commit(delivery, *self.asked(delivery), 7, "success", RESULT)
+
+    def _forget(self) -> None:
+        """After retention nothing of a job is left, but for the counters and what it wrote."""
+        self.now += 10**10
+        self.prune(1000)
+        self.the_data_set_is_what_the_model_says()
+        prefix = self.world.keys.prefix.encode()
+        lasting = {key.removeprefix(prefix).partition(b":")[0] for key in self.world.dump().keys() - self.world.volatile()}
+        assert lasting <= {b"queues", b"settings", b"stats", b"ready", b"sequence", b"doc", b"table", b"workers", b"wake"}
+        assert all(not self.world.entries(queue) for queue in QUEUES)
