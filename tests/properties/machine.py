@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from scheduler import transitions
 from scheduler.call import Request
 from scheduler.keys import GROUP
-from scheduler.transitions import Commit, Delivery, Finish, Retry, Transition, Word
+from scheduler.transitions import Commit, Delivery, Finish, Lead, Retry, Transition, Word
 from tests.properties.model import FINAL, Entry, Model
 from tests.properties.picture import draw
 from tests.transitions.conftest import ERROR, NOW, RESULT, World, values
@@ -28,7 +28,7 @@ SETTINGS = {f"keep_ms:{BRIEF}": 0, f"keep_ms:{KEPT}": 5000}
 DOCUMENTS = ("a:1", "a:2", "b:1")
 KEYS = ("k1", "k2")
 MAILBOXES = ("m1", "m2")
-CAP = 2
+CAP = 3
 
 # Real time, so that nothing of it ends while an example runs.
 LONG_MS = 10**8
@@ -41,15 +41,15 @@ DELAYS = st.sampled_from([0, 0, 1, 50, 150])
 LIMITS = st.sampled_from([1, 2, 10])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sent(Generic[T]):
     """A call as it was sent, to be sent again byte for byte, and what the model says of it at a time."""
 
-    transition: Transition[T] = field(repr=False)
-    predict: Callable[[int], T] = field(repr=False)
+    transition: Transition[T]
+    predict: Callable[[int], T]
     makes: frozenset[str] = frozenset()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.transition.script.name
 
 
@@ -133,6 +133,10 @@ class Machine(RuleBasedStateMachine):
                 found.append(delivery)
         return found
 
+    def held(self) -> set[str]:
+        """The kinds of what workers ever had."""
+        return {self.kinds[delivery.job_id] for delivery in self.deliveries}
+
     def pick(self, data: st.DataObject, kind: str, *states: str | None) -> list[Delivery]:
         """One or two deliveries of different jobs; one time in four any that there ever were."""
         live, of_kind = self.current(kind, *states), [d for d in self.deliveries if self.kinds[d.job_id] == kind]
@@ -169,6 +173,10 @@ class Machine(RuleBasedStateMachine):
             call = transitions.join(worker, LONG_MS, fields, self.model.settings, {}, QUEUES, self.now)
             self.call(call, lambda now, worker=worker: self.model.join(worker, fields, now))
 
+    @initialize(data=st.data())
+    def work_comes(self, data: st.DataObject) -> None:
+        self._schedule([self.request(data) for _ in range(3)])
+
     @rule(data=st.data(), count=st.integers(1, 3))
     def schedule(self, data: st.DataObject, count: int) -> None:
         requests = []
@@ -195,12 +203,10 @@ class Machine(RuleBasedStateMachine):
         job_ids = data.draw(st.lists(st.sampled_from(self.jobs()[-8:]), min_size=1, max_size=3), "jobs")
         self.call(transitions.cancel(job_ids, self.now), lambda now: self.model.cancel(job_ids, now))
 
-    @rule(data=st.data(), mailbox=st.sampled_from(MAILBOXES))
     def watch(self, data: st.DataObject, mailbox: str) -> None:
         job_id = self.pick_job(data)
         self.call(transitions.watch(job_id, mailbox), lambda now: self.model.watch(job_id, mailbox))
 
-    @rule(data=st.data(), mailbox=st.sampled_from(MAILBOXES))
     def unwatch(self, data: st.DataObject, mailbox: str) -> None:
         job_id = self.pick_job(data)
         self.call(transitions.unwatch(job_id, mailbox), lambda now: self.model.unwatch(job_id, mailbox))
@@ -211,38 +217,48 @@ class Machine(RuleBasedStateMachine):
     def promote(self, name: str, limit: int) -> None:
         self.world.command("DEL", self.world.keys.wake)
         self.model.wake = False
-        predicted = self.model.promote(name, limit, self.now)
-        lead = self.world.run(transitions.promote(name, LONG_MS, limit, self.now))
-        assert lead == predicted if predicted else not lead.leads
+        call = transitions.promote(name, LONG_MS, limit, self.now)
 
-    @rule()
+        def read(reply: Any) -> Lead | None:
+            lead = call.read(reply)
+            return lead if lead.leads else None
+
+        self.call(Transition(call.script, call.argv, read), lambda now: self.model.promote(name, limit, now))
+
     def the_promoters_lease_ends(self) -> None:
         self.world.command("DEL", self.world.keys.promoter)
         self.model.promoter = ""
 
+    @precondition(lambda self: any(entry.lost for stream in self.model.streams.values() for entry in stream))
     @rule(limit=LIMITS)
     def redeliver(self, limit: int) -> None:
         call = transitions.redeliver(IDLE_MS, CAP, limit, ERROR, self.now)
         self.call(call, lambda now: self.model.redeliver(CAP, limit, ERROR, now))
 
+    @precondition(lambda self: self.model.running)
     @rule(limit=LIMITS)
     def expire(self, limit: int) -> None:
         self.call(
             transitions.expire(limit, ERROR, self.now), lambda now: self.model.expire(limit, ERROR, now)
         )
 
+    @precondition(lambda self: self.ended)
     @rule(limit=LIMITS)
     def prune(self, limit: int) -> None:
         self.call(transitions.prune(limit, self.now), lambda now: self.model.prune(limit, now))
 
-    @rule(silent_ms=st.sampled_from([50, 1000]))
     def sweep(self, silent_ms: int) -> None:
         self.call(transitions.sweep(silent_ms, 10, self.now), lambda now: self.model.sweep(silent_ms, 10, now))
 
     # Workers
 
-    @rule(worker=st.sampled_from(WORKERS), queue=st.sampled_from(QUEUES), count=st.integers(1, 4))
-    def claim(self, worker: str, queue: str, count: int) -> None:
+    @precondition(lambda self: not all(entry.holder for stream in self.model.streams.values() for entry in stream))
+    @rule(worker=st.sampled_from(WORKERS), count=st.integers(1, 4))
+    def claim(self, worker: str, count: int) -> None:
+        for queue in QUEUES:
+            self._claim(worker, queue, count)
+
+    def _claim(self, worker: str, queue: str, count: int) -> None:
         claimed = self.world.claim(queue, worker, count)
         entries = self.model.claim(queue, worker, count)
         assert claimed == [self._delivery(entry) for entry in entries]
@@ -252,12 +268,14 @@ class Machine(RuleBasedStateMachine):
     def _delivery(entry: Entry) -> Delivery:
         return Delivery(entry.job.id, entry.job.asked.queue, entry.id, entry.token, entry.attempt)
 
+    @precondition(lambda self: "action" in self.held())
     @rule(data=st.data(), worker=st.sampled_from(WORKERS))
     def begin(self, data: st.DataObject, worker: str) -> None:
         if deliveries := self.pick(data, "action", None):
             call = transitions.begin(deliveries, worker, LEASE_MS, self.now)
             self.call(call, lambda now: self.model.begin(deliveries, worker, LEASE_MS, now))
 
+    @precondition(lambda self: "action" in self.held())
     @rule(data=st.data(), state=st.sampled_from(["success", "failed"]))
     def finish(self, data: st.DataObject, state: str) -> None:
         asked = [(delivery, self.asked(delivery)) for delivery in self.pick(data, "action", "inProgress")]
@@ -271,6 +289,7 @@ class Machine(RuleBasedStateMachine):
         job = self.model.jobs.get(delivery.job_id)
         return (job.asked.name, job.asked.key) if job else (KEPT, "")
 
+    @precondition(lambda self: "mutation" in self.held())
     @rule(data=st.data())
     def read(self, data: st.DataObject) -> None:
         """A handler reads: what it saw is in its read set until it commits, and may be outdated by then."""
@@ -289,6 +308,7 @@ class Machine(RuleBasedStateMachine):
         for item, version in zip(items, versions, strict=True):
             read.setdefault(item, version)
 
+    @precondition(lambda self: "mutation" in self.held())
     @rule(data=st.data(), worker=st.sampled_from(WORKERS), state=st.sampled_from(["success", "success", "failed"]))
     def commit(self, data: st.DataObject, worker: str, state: str) -> None:
         deliveries = self.pick(data, "mutation", None)
@@ -296,6 +316,7 @@ class Machine(RuleBasedStateMachine):
         if commits:
             self._commit(commits, worker)
 
+    @precondition(lambda self: "action" in self.held())
     @rule(data=st.data(), worker=st.sampled_from(WORKERS))
     def run_at_once_by_an_action(self, data: st.DataObject, worker: str) -> None:
         # C3.9; also by an action that was canceled while its code runs on.
@@ -340,6 +361,7 @@ class Machine(RuleBasedStateMachine):
         op = data.draw(st.sampled_from(["put", "put", "del"]), "op") if seen else "add"
         return op, document, b"" if op == "del" else data.draw(st.sampled_from([b"1", b"2"]), "data")
 
+    @precondition(lambda self: self.held())
     @rule(data=st.data(), delay_ms=DELAYS)
     def retry(self, data: st.DataObject, delay_ms: int) -> None:
         kind = data.draw(st.sampled_from(["mutation", "action"]), "kind")
@@ -349,6 +371,7 @@ class Machine(RuleBasedStateMachine):
         if given:
             self.call(transitions.retry(given, self.now), lambda now: self.model.retry(given, now))
 
+    @precondition(lambda self: any(entry.holder for stream in self.model.streams.values() for entry in stream))
     @rule(worker=st.sampled_from(WORKERS))
     def a_worker_stalls_past_its_leases(self, worker: str) -> None:
         """It has crashed, or it is a zombie: it may still act with what it holds."""
@@ -359,6 +382,7 @@ class Machine(RuleBasedStateMachine):
                     stream = self.world.keys.ready(queue)
                     self.world.command("XCLAIM", stream, GROUP, worker, 0, entry.id, "IDLE", IDLE_MS, "JUSTID")
 
+    @precondition(lambda self: self.held())
     @rule(data=st.data(), worker=st.sampled_from(WORKERS))
     def renew(self, data: st.DataObject, worker: str) -> None:
         actions = {one.job_id: one.token for one in self.pick(data, "action", "inProgress")}
@@ -371,17 +395,14 @@ class Machine(RuleBasedStateMachine):
         call = transitions.renew(worker, LEASE_MS, LONG_MS, len(actions), "17", actions, entries, self.now)
         self.call(call, lambda now: self.model.renew(worker, LEASE_MS, actions, entries, now))
 
-    @rule(worker=st.sampled_from(WORKERS), promoter=st.sampled_from(PROMOTERS))
     def leave(self, worker: str, promoter: str) -> None:
         call = transitions.leave(worker, promoter, QUEUES, self.now)
         self.call(call, lambda now: self.model.leave(worker, promoter))
 
-    @rule(worker=st.sampled_from(WORKERS))
     def join(self, worker: str) -> None:
         call = transitions.join(worker, LONG_MS, {"pid": 8}, {}, {}, QUEUES, self.now)
         self.call(call, lambda now: self.model.join(worker, {"pid": 8}, now))
 
-    @rule(reader=st.sampled_from([*MAILBOXES, "succession"]))
     def what_was_posted_is_taken(self, reader: str) -> None:
         self.world.command("DEL", self.world.key(reader if reader == "succession" else f"mail:{reader}"))
         if reader == "succession":
@@ -407,11 +428,30 @@ class Machine(RuleBasedStateMachine):
         self.now += ms
         self.latest = max(self.latest, self.now)
 
-    @rule()
+    @rule(
+        data=st.data(),
+        worker=st.sampled_from(WORKERS),
+        mailbox=st.sampled_from(MAILBOXES),
+        chore=st.sampled_from(["watch", "watch", "unwatch", "leave", "join", "sweep", "flush", "promoter", "post", "count"]),
+    )
+    def chore(self, data: st.DataObject, worker: str, mailbox: str, chore: str) -> None:
+        """What happens now and then; one rule, so that the ways of jobs are walked more often."""
+        chores: dict[str, Callable[[], None]] = {
+            "watch": lambda: self.watch(data, mailbox),
+            "unwatch": lambda: self.unwatch(data, mailbox),
+            "leave": lambda: self.leave(worker, data.draw(st.sampled_from(PROMOTERS), "promoter")),
+            "join": lambda: self.join(worker),
+            "sweep": lambda: self.sweep(data.draw(st.sampled_from([50, 1000]), "silent for ms")),
+            "flush": self.the_scripts_are_forgotten,
+            "promoter": self.the_promoters_lease_ends,
+            "post": lambda: self.what_was_posted_is_taken(mailbox),
+            "count": self.count,
+        }
+        chores[chore]()
+
     def the_scripts_are_forgotten(self) -> None:
         self.world.command("SCRIPT", "FLUSH")
 
-    @rule()
     def count(self) -> None:
         counted = self.world.run(transitions.count())
         states = [job.state or "pending" for job in self.model.jobs.values() if job.has_record]
@@ -439,7 +479,7 @@ class Machine(RuleBasedStateMachine):
             self.promote("p1", 100)
             self.the_data_set_is_what_the_model_says()
         for queue in QUEUES:
-            self.claim("w1", queue, 1000)
+            self._claim("w1", queue, 1000)
         commits = [self._last(delivery) for delivery in self.current("mutation", None)]
         assert set(self.call(transitions.commit(commits, "w1", self.now), lambda now: self.model.commit(commits, "w1", now))) <= {Word.OK}
         actions = self.current("action", None)

@@ -220,10 +220,9 @@ class Model:
         if any(self.version(kind, key) != seen for kind, key, seen in one.reads):
             return Word.CONFLICT
         self.write(one)
-        for target in one.cancels:
-            if target != one.delivery.job_id:
-                self._cancel(target, now)
+        targets = [job_id for job_id in one.cancels if job_id in self.jobs and job_id != one.delivery.job_id]
         added.extend([self.create(child, now) for child in one.children])
+        self.cancel(targets, now)
         if job:
             ended = {"started": now - one.elapsed_ms, "worker": worker, "attempts": one.delivery.attempt}
             self.end(job, one.state, now, **ended, **_outcome(one.state, one.value))
