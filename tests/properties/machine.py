@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from scheduler import transitions
+from scheduler import transitions, values
 from scheduler.call import Request
 from scheduler.keys import GROUP
 from scheduler.transitions import Commit, Delivery, Finish, Lead, Retry, Transition, Word
 from tests.properties.model import FINAL, Entry, Model
 from tests.properties.picture import draw
-from tests.transitions.conftest import ERROR, NOW, RESULT, World, values
+from tests.transitions.conftest import ERROR, NOW, RESULT, World
 
 T = TypeVar("T")
 
@@ -28,7 +28,6 @@ SETTINGS = {f"keep_ms:{BRIEF}": 0, f"keep_ms:{KEPT}": 5000}
 DOCUMENTS = ("a:1", "a:2", "b:1")
 KEYS = ("k1", "k2")
 MAILBOXES = ("m1", "m2")
-CAP = 3
 
 # Real time, so that nothing of it ends while an example runs.
 LONG_MS = 10**8
@@ -41,13 +40,11 @@ DELAYS = st.sampled_from([0, 0, 1, 50, 150])
 LIMITS = st.sampled_from([1, 2, 10])
 
 
-@dataclass(frozen=True, repr=False)
 class Sent(Generic[T]):
     """A call as it was sent, to be sent again byte for byte, and what the model says of it at a time."""
 
-    transition: Transition[T]
-    predict: Callable[[int], T]
-    makes: frozenset[str] = frozenset()
+    def __init__(self, transition: Transition[T], predict: Callable[[int], T], makes: frozenset[str]) -> None:
+        self.transition, self.predict, self.makes = transition, predict, makes
 
     def __repr__(self) -> str:
         return self.transition.script.name
@@ -61,6 +58,7 @@ class Machine(RuleBasedStateMachine):
         self.world = world
         self.model = Model(QUEUES, {})
         self.now = self.latest = NOW
+        self.cap = 0
         self.sent: list[Sent[Any]] = []
         self.deliveries: list[Delivery] = []
         self.kinds: dict[str, str] = {}
@@ -148,7 +146,7 @@ class Machine(RuleBasedStateMachine):
 
     def request(self, data: st.DataObject, parent: str = "", **options: Any) -> Request:
         kind = data.draw(st.sampled_from(["mutation", "mutation", "action"]), "kind")
-        when: dict[str, int] = data.draw(
+        when: dict[str, Any] = data.draw(
             st.one_of(
                 st.builds(lambda ms: {"delay": ms}, DELAYS),
                 st.builds(lambda ms: {"at": self.now + ms}, st.sampled_from([-3000, -1, 0, 1, 120])),
@@ -165,13 +163,12 @@ class Machine(RuleBasedStateMachine):
 
     # Producers
 
-    @initialize(most=st.sampled_from([2, 100]))
-    def workers_join(self, most: int) -> None:
+    @initialize(most=st.sampled_from([2, 100]), cap=st.sampled_from([1, 2, 3]))
+    def workers_join(self, most: int, cap: int) -> None:
+        self.cap = cap
         self.model.settings = SETTINGS | {"keep_count": most}
         for worker in WORKERS:
-            fields = {"pid": 7}
-            call = transitions.join(worker, LONG_MS, fields, self.model.settings, {}, QUEUES, self.now)
-            self.call(call, lambda now, worker=worker: self.model.join(worker, fields, now))
+            self.join(worker, self.model.settings)
 
     @initialize(data=st.data())
     def work_comes(self, data: st.DataObject) -> None:
@@ -229,18 +226,18 @@ class Machine(RuleBasedStateMachine):
         self.world.command("DEL", self.world.keys.promoter)
         self.model.promoter = ""
 
-    @precondition(lambda self: any(entry.lost for stream in self.model.streams.values() for entry in stream))
-    @rule(limit=LIMITS)
-    def redeliver(self, limit: int) -> None:
-        call = transitions.redeliver(IDLE_MS, CAP, limit, ERROR, self.now)
-        self.call(call, lambda now: self.model.redeliver(CAP, limit, ERROR, now))
+    @precondition(lambda self: any(entry.holder for stream in self.model.streams.values() for entry in stream))
+    @rule(limit=LIMITS, stalled=st.sampled_from(["", *WORKERS]))
+    def redeliver(self, limit: int, stalled: str) -> None:
+        if stalled:
+            self.a_worker_stalls_past_its_leases(stalled)
+        call, cap = transitions.redeliver(IDLE_MS, self.cap, limit, ERROR, self.now), self.cap
+        self.call(call, lambda now: self.model.redeliver(cap, limit, ERROR, now))
 
     @precondition(lambda self: self.model.running)
     @rule(limit=LIMITS)
     def expire(self, limit: int) -> None:
-        self.call(
-            transitions.expire(limit, ERROR, self.now), lambda now: self.model.expire(limit, ERROR, now)
-        )
+        self.call(transitions.expire(limit, ERROR, self.now), lambda now: self.model.expire(limit, ERROR, now))
 
     @precondition(lambda self: self.ended)
     @rule(limit=LIMITS)
@@ -263,6 +260,9 @@ class Machine(RuleBasedStateMachine):
         entries = self.model.claim(queue, worker, count)
         assert claimed == [self._delivery(entry) for entry in entries]
         self.deliveries += claimed
+        for i, delivery in enumerate(claimed):
+            if self.kinds[delivery.job_id] == "mutation":
+                self._read(delivery, [("doc", document) for document in DOCUMENTS[: 1 + i]])
 
     @staticmethod
     def _delivery(entry: Entry) -> Delivery:
@@ -294,7 +294,11 @@ class Machine(RuleBasedStateMachine):
     def read(self, data: st.DataObject) -> None:
         """A handler reads: what it saw is in its read set until it commits, and may be outdated by then."""
         for delivery in self.pick(data, "mutation", None):
-            kinds = {"doc": st.sampled_from(DOCUMENTS), "key": st.sampled_from(KEYS), "job": st.sampled_from(self.jobs())}
+            kinds = {
+                "doc": st.sampled_from(DOCUMENTS),
+                "key": st.sampled_from(KEYS),
+                "job": st.sampled_from(self.jobs()),
+            }
             pairs = [st.tuples(st.just(kind), keys) for kind, keys in kinds.items()]
             self._read(delivery, data.draw(st.lists(st.one_of(pairs), max_size=4), "reads"))
 
@@ -336,7 +340,7 @@ class Machine(RuleBasedStateMachine):
         if state == "failed":
             reads = self.reads.get(delivery.token, {})
             return Commit(delivery, name, key, 7, state, ERROR, [(*item, seen) for item, seen in reads.items()])
-        documents = data.draw(st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=2), "documents")
+        documents = data.draw(st.lists(st.sampled_from(DOCUMENTS), unique=True, min_size=1, max_size=2), "documents")
         targets = data.draw(st.lists(st.sampled_from(self.jobs()[-8:]), max_size=2), "cancels")
         wanted = data.draw(st.sampled_from(["", "", *KEYS]), "key")
         items = [("doc", document) for document in documents] + ([("key", wanted)] if wanted else [])
@@ -399,9 +403,9 @@ class Machine(RuleBasedStateMachine):
         call = transitions.leave(worker, promoter, QUEUES, self.now)
         self.call(call, lambda now: self.model.leave(worker, promoter))
 
-    def join(self, worker: str) -> None:
-        call = transitions.join(worker, LONG_MS, {"pid": 8}, {}, {}, QUEUES, self.now)
-        self.call(call, lambda now: self.model.join(worker, {"pid": 8}, now))
+    def join(self, worker: str, settings: Mapping[str, int] = MappingProxyType({})) -> None:
+        call = transitions.join(worker, LONG_MS, {"pid": 7}, settings, {}, QUEUES, self.now)
+        self.call(call, lambda now: self.model.join(worker, {"pid": 7}, now))
 
     def what_was_posted_is_taken(self, reader: str) -> None:
         self.world.command("DEL", self.world.key(reader if reader == "succession" else f"mail:{reader}"))
@@ -432,7 +436,9 @@ class Machine(RuleBasedStateMachine):
         data=st.data(),
         worker=st.sampled_from(WORKERS),
         mailbox=st.sampled_from(MAILBOXES),
-        chore=st.sampled_from(["watch", "watch", "unwatch", "leave", "join", "sweep", "flush", "promoter", "post", "count"]),
+        chore=st.sampled_from(
+            ["watch", "watch", "unwatch", "leave", "join", "sweep", "flush", "promoter", "post", "count"]
+        ),
     )
     def chore(self, data: st.DataObject, worker: str, mailbox: str, chore: str) -> None:
         """What happens now and then; one rule, so that the ways of jobs are walked more often."""
@@ -481,11 +487,14 @@ class Machine(RuleBasedStateMachine):
         for queue in QUEUES:
             self._claim("w1", queue, 1000)
         commits = [self._last(delivery) for delivery in self.current("mutation", None)]
-        assert set(self.call(transitions.commit(commits, "w1", self.now), lambda now: self.model.commit(commits, "w1", now))) <= {Word.OK}
+        ended = self.call(
+            transitions.commit(commits, "w1", self.now), lambda now: self.model.commit(commits, "w1", now)
+        )
         actions = self.current("action", None)
         self.call(transitions.begin(actions, "w1", 9, self.now), lambda now: self.model.begin(actions, "w1", 9, now))
         ends = [Finish(one, *self.asked(one), "success", RESULT) for one in actions]
-        assert set(self.call(transitions.finish(ends, self.now), lambda now: self.model.finish(ends, now))) <= {Word.OK}
+        ended += self.call(transitions.finish(ends, self.now), lambda now: self.model.finish(ends, now))
+        assert set(ended) <= {Word.OK}
         self.the_data_set_is_what_the_model_says()
         self.a_final_state_stays()
         assert {job.state for job in self.model.jobs.values()} <= set(FINAL)
@@ -501,6 +510,18 @@ class Machine(RuleBasedStateMachine):
         self.prune(1000)
         self.the_data_set_is_what_the_model_says()
         prefix = self.world.keys.prefix.encode()
-        lasting = {key.removeprefix(prefix).partition(b":")[0] for key in self.world.dump().keys() - self.world.volatile()}
-        assert lasting <= {b"queues", b"settings", b"stats", b"ready", b"sequence", b"doc", b"table", b"workers", b"wake"}
+        lasting = {
+            key.removeprefix(prefix).partition(b":")[0] for key in self.world.dump().keys() - self.world.volatile()
+        }
+        assert lasting <= {
+            b"queues",
+            b"settings",
+            b"stats",
+            b"ready",
+            b"sequence",
+            b"doc",
+            b"table",
+            b"workers",
+            b"wake",
+        }
         assert all(not self.world.entries(queue) for queue in QUEUES)

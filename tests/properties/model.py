@@ -224,8 +224,8 @@ class Model:
         added.extend([self.create(child, now) for child in one.children])
         self.cancel(targets, now)
         if job:
-            ended = {"started": now - one.elapsed_ms, "worker": worker, "attempts": one.delivery.attempt}
-            self.end(job, one.state, now, **ended, **_outcome(one.state, one.value))
+            job.fields |= {"started": now - one.elapsed_ms, "worker": worker, "attempts": one.delivery.attempt}
+            self.end(job, one.state, now, **_outcome(one.state, one.value))
         else:
             self.applied.add(one.delivery.token)
         return Word.OK

@@ -107,10 +107,11 @@ class World:
 
     def commands(self, *commands: tuple[Any, ...]) -> list[Any]:
         """Plain commands in one round trip, with their replies as they come."""
-        pipeline = self.store._client.pipeline(transaction=False)
+        pipeline: Any = self.store._client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        return pipeline.execute()
+        replies: list[Any] = pipeline.execute()
+        return replies
 
     # Making jobs
 
