@@ -3,19 +3,12 @@
 local INLINE_BYTES = 4096
 
 -- When this run of the script delivers, in microseconds: the caller's nonce alone comes twice when a call is sent again.
-local moment
-
-local function make_token(nonce)
-  if not moment then
-    local time = redis.call('TIME')
-    moment = string.format('%x', tonumber(time[1]) * 1000000 + tonumber(time[2]))
-  end
-  return nonce .. ':' .. moment
-end
+local time = redis.call('TIME')
+local moment = string.format('%x', tonumber(time[1]) * 1000000 + tonumber(time[2]))
 
 -- `nonce` is the caller's, with the place in the call; `head` the beginning of the spec, INLINE_BYTES + 1 bytes at most.
 local function deliver(queue, id, attempt, nonce, head)
-  local stream, token = NS .. 'ready:' .. queue, make_token(nonce)
+  local stream, token = NS .. 'ready:' .. queue, nonce .. ':' .. moment
   local entry
   if #head <= INLINE_BYTES then
     entry = redis.call('XADD', stream, '*', 'job', id, 'token', token, 'attempt', int(attempt), 'spec', head)
