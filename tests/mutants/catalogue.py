@@ -76,7 +76,9 @@ MUTANTS = [
     create("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,"),
     create("a pending job has a life of its own", "scheduled, job.tail))", "scheduled, job.tail), 'PX', 600000)"),
     create("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)"),
-    create("a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("),
+    create(
+        "a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("
+    ),
     deliver("a counter for a token", "nonce .. ':' .. moment", "int(redis.call('INCR', NS .. 'counter'))", "schedule"),
     deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "redeliver"),
     deliver("the status does not name the entry", "'token', token, 'entry', entry)", "'token', token)"),
@@ -90,7 +92,9 @@ MUTANTS = [
     due("nobody is woken", "redis.call('RPUSH', NS .. 'wake', '1')", "", "schedule"),
     due("everybody is woken", "(not seen.head or seen.earliest < seen.head)", "true", "schedule"),
     due("a queue is not known", "redis.call('SADD', NS .. 'queues', queue)", "", "schedule", "promote"),
-    spec("another field is the key", "return fields[4], fields[5], fields[8]", "return fields[4], fields[5], fields[7]"),
+    spec(
+        "another field is the key", "return fields[4], fields[5], fields[8]", "return fields[4], fields[5], fields[7]"
+    ),
     versions("documents have no version", "redis.call('HGET', NS .. 'doc:' .. key, 'version') or ''", "''"),
     versions("a job's state has no version", "redis.call('HGET', NS .. 'status:' .. key, 'state')", "false", "read"),
     versions("keys have no version", "return redis.call('GET', NS .. 'key:' .. key) or ''", "return ''", "read"),
@@ -112,7 +116,8 @@ MUTANTS = [
     expire(
         "an expired action runs again",
         "complete(one.id, 'failed',",
-        "redis.call('ZADD', NS .. 'due:q', int(now), one.id)\n    redis.call('HDEL', NS .. 'status:' .. one.id, 'state')\n"
+        "redis.call('ZADD', NS .. 'due:q', int(now), one.id)\n"
+        "    redis.call('HDEL', NS .. 'status:' .. one.id, 'state')\n"
         "    local _ = (function() end)(one.id, 'failed',",
     ),
     expire("the token stays", "redis.call('HDEL', NS .. 'status:' .. one.id, 'token')"),
@@ -124,7 +129,11 @@ MUTANTS = [
     commit("effects twice", "return status[1] and 'ALREADY' or 'OK'", "return 'OK'"),
     commit("effects of a nested one twice", "== 1 and 'ALREADY' or 'OK'", "== 1 and 'OK' or 'OK'"),
     commit("no ack", "drop_entry(job.queue, job.entry)"),
-    commit("acked first", "check_wake()\n", "check_wake()\nfor _, job in ipairs(jobs) do drop_entry(job.queue, job.entry) end\n"),
+    commit(
+        "acked first",
+        "check_wake()\n",
+        "check_wake()\nfor _, job in ipairs(jobs) do\n  drop_entry(job.queue, job.entry)\nend\n",
+    ),
     commit("acked in another stream", "drop_entry(job.queue, job.entry)", "drop_entry('default', job.entry)"),
     commit("no children", "create(child, now, soon)"),
     commit(
@@ -155,8 +164,11 @@ MUTANTS = [
     # Producers
     schedule("an id may come twice", "redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0", "false"),
     schedule("an id may come twice in one call", "if fresh_ids[id] or", "if"),
-    schedule("a tombstone does not count", "redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0",
-             "redis.call('EXISTS', NS .. 'job:' .. id) > 0"),  # fmt: skip
+    schedule(
+        "a tombstone does not count",
+        "redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0",
+        "redis.call('EXISTS', NS .. 'job:' .. id) > 0",
+    ),
     schedule("the idempotency key is not asked", "elseif holder then", "elseif false then"),
     schedule("a key twice in one call", "(fresh_keys[job.key] or redis.call(", "(redis.call("),
     schedule("a canceled action's child runs", "job.born = 'canceled'"),
@@ -169,11 +181,18 @@ MUTANTS = [
     # The promoter and the janitor
     promote("two lead", "if leader and leader ~= name then", "if false then"),
     promote("nobody leads for long", "redis.call('SET', NS .. 'promoter', name, 'PX', lease_ms)"),
-    promote("the first queue takes all", "promote_queue(queue, share, now, nonce)", "promote_queue(queue, limit, now, nonce)"),
+    promote(
+        "the first queue takes all",
+        "promote_queue(queue, share, now, nonce)",
+        "promote_queue(queue, limit, now, nonce)",
+    ),
     prune("the idempotency key stays", "redis.call('DEL', NS .. 'key:' .. keys[i])"),
     prune("another's idempotency key goes", "redis.call('GET', NS .. 'key:' .. key) == id and key", "key"),
-    prune("the status stays", "NS .. 'job:' .. id, NS .. 'status:' .. id)\n  redis.call('ZREM', NS .. 'expiry'",
-          "NS .. 'job:' .. id)\n  redis.call('ZREM', NS .. 'expiry'"),  # fmt: skip
+    prune(
+        "the status stays",
+        "NS .. 'job:' .. id, NS .. 'status:' .. id)\n  redis.call('ZREM', NS .. 'expiry'",
+        "NS .. 'job:' .. id)\n  redis.call('ZREM', NS .. 'expiry'",
+    ),
     prune("before its time", "'-inf', int(now), 'LIMIT'", "'-inf', '+inf', 'LIMIT'"),
     prune("too many are kept", "while kept > most and", "while false and"),
     sweep("a worker goes with what it holds", "holds = true", "holds = false"),
@@ -182,10 +201,12 @@ MUTANTS = [
     renew("a heartbeat without an end", "redis.call('PEXPIRE', NS .. 'worker:' .. worker, beat_ms)"),
     renew("a renewal counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
     renew("a canceled action is not told", "canceled[#canceled + 1] = id"),
-    leave("deliveries go with the worker", "deliver(queue, fields.job,", "local _ = (function() end)(queue, fields.job,"),
+    leave(
+        "deliveries go with the worker", "deliver(queue, fields.job,", "local _ = (function() end)(queue, fields.job,"
+    ),
     leave("the old entry stays", "drop_entry(queue, entry[1])"),
     leave("what was given back comes twice", " and status[2] == fields.token"),
     leave("another's lease to promote ends", "if redis.call('GET', NS .. 'promoter') == promoter then", "if true then"),
     join("what was ready before is missed", "GROUP, '0', 'MKSTREAM'", "GROUP, '$', 'MKSTREAM'"),
     read("the sequence is not told", "redis.call('GET', NS .. 'sequence') or '0'", "'0'"),
-]  # fmt: skip
+]
