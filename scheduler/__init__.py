@@ -10,12 +10,22 @@ if TYPE_CHECKING:
     from scheduler.blocking import SyncScheduler
     from scheduler.call import Call
     from scheduler.client import Scheduler
-    from scheduler.context import ActionContext, BlockingActionContext, BlockingMutationContext, MutationContext
+    from scheduler.context import (
+        ActionContext,
+        BlockingActionContext,
+        BlockingMutationContext,
+        BlockingQueryContext,
+        MutationContext,
+        QueryContext,
+    )
+    from scheduler.db import BlockingQuery, Query
+    from scheduler.documents import UNSET
     from scheduler.embedded import EmbeddedServer
     from scheduler.errors import (
         ConfigurationError,
         DuestreamError,
         DuplicateFunction,
+        IndexBuilding,
         InvalidArguments,
         InvalidCall,
         InvalidDelay,
@@ -29,6 +39,7 @@ if TYPE_CHECKING:
         JobNotFound,
         LimitExceeded,
         NotAllowed,
+        NotUnique,
         QueueFull,
         ResultTimeout,
         TooManyConflicts,
@@ -39,20 +50,29 @@ if TYPE_CHECKING:
     from scheduler.ids import JobId
     from scheduler.job import CancelOutcome, Job, JobError, JobState
     from scheduler.listing import JobPage
+    from scheduler.query import Page
     from scheduler.settings import Limits
+    from scheduler.sql_context import BlockingSqlContext, SqlContext
+    from scheduler.table import Document, Table
 
 __all__ = [
+    "UNSET",
     "ActionContext",
     "App",
     "BlockingActionContext",
     "BlockingMutationContext",
+    "BlockingQuery",
+    "BlockingQueryContext",
+    "BlockingSqlContext",
     "Call",
     "CancelOutcome",
     "ConfigurationError",
+    "Document",
     "DuestreamError",
     "DuplicateFunction",
     "EmbeddedServer",
     "Function",
+    "IndexBuilding",
     "InvalidArguments",
     "InvalidCall",
     "InvalidDelay",
@@ -74,10 +94,16 @@ __all__ = [
     "Limits",
     "MutationContext",
     "NotAllowed",
+    "NotUnique",
+    "Page",
+    "Query",
+    "QueryContext",
     "QueueFull",
     "ResultTimeout",
     "Scheduler",
+    "SqlContext",
     "SyncScheduler",
+    "Table",
     "TooManyConflicts",
     "Unavailable",
     "UnknownFunction",
@@ -92,13 +118,18 @@ _HOMES = {
         "ActionContext",
         "BlockingActionContext",
         "BlockingMutationContext",
+        "BlockingQueryContext",
         "MutationContext",
+        "QueryContext",
     ),
+    "scheduler.db": ("BlockingQuery", "Query"),
+    "scheduler.documents": ("UNSET",),
     "scheduler.embedded": ("EmbeddedServer",),
     "scheduler.errors": (
         "ConfigurationError",
         "DuestreamError",
         "DuplicateFunction",
+        "IndexBuilding",
         "InvalidArguments",
         "InvalidCall",
         "InvalidDelay",
@@ -112,6 +143,7 @@ _HOMES = {
         "JobNotFound",
         "LimitExceeded",
         "NotAllowed",
+        "NotUnique",
         "QueueFull",
         "ResultTimeout",
         "TooManyConflicts",
@@ -130,7 +162,10 @@ _HOMES = {
         "JobState",
     ),
     "scheduler.listing": ("JobPage",),
+    "scheduler.query": ("Page",),
     "scheduler.settings": ("Limits",),
+    "scheduler.table": ("Document", "Table"),
+    "scheduler.sql_context": ("BlockingSqlContext", "SqlContext"),
 }
 
 

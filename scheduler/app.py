@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from scheduler.context import ActionContext, BlockingActionContext, BlockingMutationContext, MutationContext
+from scheduler.context import (
+    ActionContext,
+    BlockingActionContext,
+    BlockingMutationContext,
+    BlockingQueryContext,
+    MutationContext,
+    QueryContext,
+)
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
+from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
 from scheduler.settings import (
     DEFAULT_QUEUE,
     KEEP_COUNT,
@@ -18,14 +26,20 @@ from scheduler.settings import (
     check_exceptions,
     check_namespace,
 )
+from scheduler.sql_context import BlockingSqlContext, SqlContext
+from scheduler.table import Document, Index, Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S")
+T = TypeVar("T")
 
 _Mutation = Function[MutationContext, P, R, Coroutine[Any, Any, R]]
 _PlainMutation = Function[BlockingMutationContext, P, R, R]
 _Action = Function[ActionContext, P, R, Coroutine[Any, Any, R]]
 _PlainAction = Function[BlockingActionContext, P, R, R]
+_Query = Function[QueryContext, P, R, Coroutine[Any, Any, R]]
+_PlainQuery = Function[BlockingQueryContext, P, R, R]
 
 
 class MutationDecorator(Protocol):
@@ -39,6 +53,22 @@ class MutationDecorator(Protocol):
     def __call__(self, handler: Callable[Concatenate[BlockingMutationContext, P], R], /) -> _PlainMutation[P, R]: ...
 
 
+class SqlMutationDecorator(Protocol[S]):
+    """What `@app.mutation(transaction=...)` returns with an async transaction: takes an `async def`."""
+
+    def __call__(
+        self, handler: Callable[Concatenate[SqlContext[S], P], Coroutine[Any, Any, R]], /
+    ) -> Function[SqlContext[S], P, R, Coroutine[Any, Any, R]]: ...
+
+
+class BlockingSqlMutationDecorator(Protocol[S]):
+    """What `@app.mutation(transaction=...)` returns with a blocking transaction: takes a plain `def`."""
+
+    def __call__(
+        self, handler: Callable[Concatenate[BlockingSqlContext[S], P], R], /
+    ) -> Function[BlockingSqlContext[S], P, R, R]: ...
+
+
 class ActionDecorator(Protocol):
     """What `@app.action(...)` returns: takes an `async def`, or a plain `def` that will run in a thread."""
 
@@ -48,6 +78,15 @@ class ActionDecorator(Protocol):
     ) -> _Action[P, R]: ...
     @overload
     def __call__(self, handler: Callable[Concatenate[BlockingActionContext, P], R], /) -> _PlainAction[P, R]: ...
+
+
+class QueryDecorator(Protocol):
+    """What `@app.query(...)` returns: takes an `async def`, or a plain `def` that will run in a thread."""
+
+    @overload
+    def __call__(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
 
 
 class App:
@@ -83,7 +122,11 @@ class App:
         self.limits = limits or Limits()
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
-        """The registered functions by name."""
+        """The mutations and actions by name."""
+        self._queries: dict[str, AnyFunction] = {}
+        self._tables: dict[str, Table[Any]] = {}
+        self.tables = MappingProxyType(self._tables)
+        """The declared tables by name."""
 
     @overload
     def mutation(
@@ -102,6 +145,30 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
     ) -> MutationDecorator: ...
+    @overload
+    def mutation(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        timeout: float | None = None,
+        keep_s: float | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        transaction: AsyncInbox[S],
+    ) -> SqlMutationDecorator[S]: ...
+    @overload
+    def mutation(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        timeout: float | None = None,
+        keep_s: float | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        transaction: BlockingInbox[S],
+    ) -> BlockingSqlMutationDecorator[S]: ...
     def mutation(
         self,
         handler: Callable[..., Any] | None = None,
@@ -112,6 +179,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        transaction: AnyInbox | None = None,
     ) -> Any:
         """Register a mutation: it happens exactly once (C3.1). Public: any client may schedule it.
 
@@ -122,13 +190,16 @@ class App:
             timeout: Its time limit in seconds, 300 by default; past it the job fails.
             keep_s: How long its records are kept, in seconds; the app's setting by default.
             transient: Exceptions after which it runs again.
+            transaction: `SqlTransaction(engine)` where its data is in SQL: `ctx.sql` is the session (C6.4).
 
         Raises:
             DuplicateFunction: The name is used already.
-            InvalidOption: Naming what is wrong.
+            InvalidOption: Naming what is wrong, an async transaction of a plain `def` say.
             TypeError: The signature has no context, or hints that cannot be resolved.
         """
-        return self._register(Kind.MUTATION, False, handler, FunctionOptions(name, queue, timeout, keep_s, transient))
+        return self._register(
+            Kind.MUTATION, False, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+        )
 
     @overload
     def internal_mutation(
@@ -149,6 +220,30 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
     ) -> MutationDecorator: ...
+    @overload
+    def internal_mutation(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        timeout: float | None = None,
+        keep_s: float | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        transaction: AsyncInbox[S],
+    ) -> SqlMutationDecorator[S]: ...
+    @overload
+    def internal_mutation(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        queue: str = DEFAULT_QUEUE,
+        timeout: float | None = None,
+        keep_s: float | None = None,
+        transient: tuple[type[Exception], ...] = (),
+        transaction: BlockingInbox[S],
+    ) -> BlockingSqlMutationDecorator[S]: ...
     def internal_mutation(
         self,
         handler: Callable[..., Any] | None = None,
@@ -159,9 +254,12 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        transaction: AnyInbox | None = None,
     ) -> Any:
         """Register a mutation that no untrusted client may schedule (C1.6); see `mutation`."""
-        return self._register(Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient))
+        return self._register(
+            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+        )
 
     @overload
     def action(self, handler: Callable[Concatenate[ActionContext, P], Coroutine[Any, Any, R]], /) -> _Action[P, R]: ...
@@ -230,6 +328,56 @@ class App:
         """Register an action that no untrusted client may schedule (C1.6); see `action`."""
         return self._register(Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s))
 
+    @overload
+    def query(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...
+    @overload
+    def query(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
+    @overload
+    def query(self, /, *, name: str | None = None) -> QueryDecorator: ...
+    def query(self, handler: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+        """Register a query: it reads documents and changes nothing; other functions call it with `ctx.run_query`.
+
+        Args:
+            handler: `async def f(ctx: QueryContext, ...)`, or a plain `def` with a `BlockingQueryContext`.
+            name: Its name; "<module>:<function>" by default.
+
+        Raises:
+            As `mutation` does.
+        """
+        return self._register(Kind.QUERY, False, handler, FunctionOptions(name))
+
+    @overload
+    def table(
+        self, name: str, *, schema: None = None, indexes: Mapping[str, Sequence[str]] | None = None
+    ) -> Table[Document]: ...
+    @overload
+    def table(self, name: str, *, schema: type[T], indexes: Mapping[str, Sequence[str]] | None = None) -> Table[T]: ...
+    def table(
+        self, name: str, *, schema: type[Any] | None = None, indexes: Mapping[str, Sequence[str]] | None = None
+    ) -> Table[Any]:
+        """Declare a table of documents (C6.1).
+
+        Args:
+            name: A letter or '_', then up to 63 letters, digits, '_', '.' or '-'.
+            schema: A pydantic model, a dataclass or a TypedDict (on Python 3.11 that of `typing_extensions`). Documents
+                are validated by it when they are written, and come back as it. Its field `id`, if it has one, holds the
+                document's id and is not stored.
+            indexes: The fields that each sorts by, by name: `{"by_owner": ["owner", "opened_ms"]}`. A new one of a
+                table that has documents is built by the workers; queries of it wait until then.
+
+        Raises:
+            InvalidDocument, InvalidOption, TypeError: Naming what is wrong; a name that is used already, too.
+        """
+        table: Table[Any] = Table(name, schema, indexes or {})
+        if self._tables.setdefault(name, table) is not table:
+            raise InvalidOption(f"table: {name!r} is declared already")
+        return table
+
+    @property
+    def indexes(self) -> list[Index]:
+        """The indexes of all declared tables."""
+        return [index for table in self._tables.values() for index in table.indexes.values()]
+
     def find(self, function: AnyFunction | str) -> AnyFunction | str:
         """The function registered here under a name, or what was given where there is none."""
         return self._functions.get(function, function) if isinstance(function, str) else function
@@ -241,11 +389,15 @@ class App:
             InvalidCall: It was registered elsewhere, or is not of the kind.
         """
         if kind is not None and getattr(function, "kind", None) is not kind:
-            raise InvalidCall(f"function: run_{kind} takes {kind}s of this app, got {function!r}")
-        if self._functions.get(function.name) is not function:
+            plural = "queries" if kind is Kind.QUERY else f"{kind}s"
+            raise InvalidCall(f"function: run_{kind} takes {plural} of this app, got {function!r}")
+        if self._registered(function.name) is not function:
             raise InvalidCall(
                 f"function: {function.name} is registered in app {function.app!r}, not in {self.namespace!r}"
             )
+
+    def _registered(self, name: str) -> AnyFunction | None:
+        return self._functions.get(name) or self._queries.get(name)
 
     def _register(
         self, kind: Kind, internal: bool, handler: Callable[..., Any] | None, options: FunctionOptions
@@ -257,12 +409,13 @@ class App:
             registered: AnyFunction = Function(
                 function, app=self.namespace, kind=kind, internal=internal, options=options
             )
-            known = self._functions.setdefault(registered.name, registered)
-            if known is not registered:
+            known = self._registered(registered.name)
+            if known is not None:
                 raise DuplicateFunction(
                     f"function: {registered.name!r} is registered already, by {known.handler.__module__}."
                     f"{known.handler.__qualname__} (give one of them a name=)"
                 )
+            (self._queries if kind is Kind.QUERY else self._functions)[registered.name] = registered
             return registered
 
         return decorate if handler is None else decorate(handler)

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from scheduler import operations
 from scheduler.call import Call
+from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
+from scheduler.db import BlockingDatabaseReader
+from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
 from scheduler.errors import ResultTimeout
 from scheduler.function import AnyFunction
@@ -20,8 +23,10 @@ from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_j
 from scheduler.location import locate
 from scheduler.mailbox import wait_blocking
 from scheduler.operations import Producer
+from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
 from scheduler.store import BlockingStore, blocking_client
+from scheduler.transaction import Glance
 
 if TYPE_CHECKING:
     import redis
@@ -47,6 +52,7 @@ class SyncScheduler(BlockingScheduling):
         self._client = client
         self._clock = RedisClock()
         self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
+        self._tables = Tables(app.tables, IndexCatalog())
         self._opened: BlockingStore | None = None
 
     def open(self) -> Self:
@@ -141,6 +147,12 @@ class SyncScheduler(BlockingScheduling):
         if not wait_blocking(self._store, job_id, deadline):
             raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s")
         return self._store.drive(operations.outcome(self.app, job_id))
+
+    @property
+    def db(self) -> BlockingDatabaseReader:
+        """Documents, read only; see `Scheduler.db`."""
+        documents = Documents(Glance(self.app.limits), self._tables, self._producer.ids)
+        return BlockingDatabaseReader(documents, lambda reads: answer_blocking(reads, self._store.run), self)
 
     @property
     def _store(self) -> BlockingStore:

@@ -6,12 +6,15 @@ import asyncio
 import builtins
 from collections.abc import AsyncIterable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from scheduler import operations, transitions
 from scheduler.batcher import Batcher
 from scheduler.call import Call, Request
+from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
+from scheduler.db import DatabaseReader, SystemTables
+from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
 from scheduler.errors import ResultTimeout
 from scheduler.function import AnyFunction
@@ -22,14 +25,18 @@ from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_j
 from scheduler.location import locate
 from scheduler.mailbox import Mailbox
 from scheduler.operations import Producer
+from scheduler.reading import Reads, answer, transition_of
 from scheduler.scheduling import Scheduling
 from scheduler.store import AsyncStore, ServerError, async_client
+from scheduler.transaction import Glance
 from scheduler.transitions import Word
 
 if TYPE_CHECKING:
     import redis.asyncio
 
     from scheduler.app import App
+
+T = TypeVar("T")
 
 
 class Scheduler(Scheduling):
@@ -58,6 +65,7 @@ class Scheduler(Scheduling):
         self._client = client
         self._clock = RedisClock()
         self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
+        self._tables = Tables(app.tables, IndexCatalog())
         self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
             self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES, (ServerError,)
         )
@@ -216,6 +224,15 @@ class Scheduler(Scheduling):
         return await store.drive(operations.outcome(self.app, job_id))
 
     @property
+    def db(self) -> DatabaseReader:
+        """Documents, read only (C6.1). Each answer, of a query each 128 documents, is one consistent state."""
+        documents = Documents(Glance(self.app.limits), self._tables, self._producer.ids)
+        return DatabaseReader(documents, self._read, _Records(self))
+
+    async def _read(self, reads: Reads[T], /) -> T:
+        return await answer(reads, lambda question: self._store.run(transition_of(question)))
+
+    @property
     def _store(self) -> AsyncStore:
         if self._opened is None:
             raise RuntimeError("the Scheduler is not open: use `async with Scheduler(app) as scheduler`")
@@ -231,6 +248,14 @@ class Scheduler(Scheduling):
 
     async def _send(self, requests: Sequence[Request]) -> builtins.list[tuple[Word, str]]:
         return await self._store.run(transitions.schedule(requests))
+
+
+class _Records(SystemTables):
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    async def get(self, job_id: str) -> Job | None:
+        return await self._scheduler.get(job_id)
 
 
 async def _groups(calls: Iterable[Call] | AsyncIterable[Call], size: int) -> AsyncIterable[list[Call]]:

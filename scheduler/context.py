@@ -8,15 +8,26 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from scheduler.call import Call, Request
-from scheduler.db import Database, Document, SystemTables
+from scheduler.db import (
+    BlockingDatabase,
+    BlockingDatabaseReader,
+    BlockingSystemTables,
+    Database,
+    DatabaseReader,
+    SystemTables,
+)
+from scheduler.documents import Documents, Tables
+from scheduler.errors import InvalidCall
 from scheduler.function import AnyFunction, Function, Kind
 from scheduler.ids import JobId, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.operations import Producer, Steps, cancel_many, get, prepare
+from scheduler.reading import BlockingReader, Reader, Reads
 from scheduler.scheduling import BlockingScheduling, Scheduling
 from scheduler.transaction import Transaction
 
@@ -25,6 +36,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 Log = logging.LoggerAdapter[logging.Logger]
+
+SEALED = "sealed"
+"""The version of a pending job whose SQL may have committed: it is too late to cancel it (see `lua/seal.lua`)."""
 
 _log = logging.getLogger("duestream.job")
 
@@ -35,6 +49,12 @@ class Host(Protocol):
     @property
     def producer(self) -> Producer: ...
 
+    @property
+    def tables(self) -> Tables: ...
+
+    def reader(self) -> Reader:
+        """What carries the reads of one transaction."""
+
     async def drive(self, steps: Steps[T]) -> T:
         """Run steps on Redis."""
 
@@ -44,6 +64,9 @@ class Host(Protocol):
     async def run_mutation(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
         """Run a mutation at once as its own transaction."""
 
+    async def run_query(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
+        """Run a query at once on one consistent state."""
+
     async def run_handler(self, function: AnyFunction, ctx: Any, args: Any, kwargs: Any) -> Any:
         """Run a handler inside the job that calls it."""
 
@@ -51,8 +74,11 @@ class Host(Protocol):
 class MutationScheduling(Scheduling):
     """`ctx.scheduler` of a mutation: part of its transaction (C2.7)."""
 
-    def __init__(self, host: Host, transaction: Transaction, job_id: str, log: Log, *, is_job: bool = True) -> None:
+    def __init__(
+        self, host: Host, transaction: Transaction, reader: Reader, job_id: str, log: Log, *, is_job: bool = True
+    ) -> None:
         self._host = host
+        self._reader = reader
         self._transaction = transaction
         self._job_id = job_id
         self._is_job = is_job
@@ -65,7 +91,7 @@ class MutationScheduling(Scheduling):
         key = call.options.idempotency_key
         if key is not None:
             child = self._transaction.child_of_key(key)
-            known = child.id if child is not None else await self._transaction.version("key", key)
+            known = child.id if child is not None else await self._reader(self._transaction.version("key", key))
             if known:
                 return JobId(known)
         (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
@@ -83,10 +109,10 @@ class MutationScheduling(Scheduling):
         if transaction.child(job_id) is not None:
             transaction.cancel_child(job_id)
             return CancelOutcome.CANCELED
-        state = await transaction.version("job", job_id)
+        state = await self._reader(transaction.version("job", job_id))
         if state == "":
             return CancelOutcome.UNKNOWN
-        if JobState(state).final:
+        if state == SEALED or JobState(state).final:
             return CancelOutcome.FINISHED
         transaction.cancel(job_id)
         return CancelOutcome.RUNNING if state == JobState.IN_PROGRESS else CancelOutcome.CANCELED
@@ -111,15 +137,16 @@ class ActionScheduling(Scheduling):
         return outcome
 
 
-class _MutationSystem(SystemTables):
-    def __init__(self, host: Host, transaction: Transaction) -> None:
+class _TransactionSystem(SystemTables):
+    def __init__(self, host: Host, transaction: Transaction, reader: Reader) -> None:
         self._host = host
         self._transaction = transaction
+        self._reader = reader
 
     async def get(self, job_id: str) -> Job | None:
-        seen = await self._transaction.version("job", parse_job_id(job_id))
+        seen = await self._reader(self._transaction.version("job", parse_job_id(job_id)))
         job = await self._host.drive(get(job_id))
-        if (job.state.value if job else "") != seen:
+        if (job.state.value if job else "") != (JobState.PENDING if seen == SEALED else seen):
             self._transaction.conflict()
         return job
 
@@ -149,6 +176,7 @@ class MutationContext:
         now: Redis time at the mutation's start, in epoch milliseconds; it stands still.
         attempt: 1 at the first start.
         log: A logger whose records carry job_id, function and attempt.
+        documents, reader: What `db` is made of.
     """
 
     def __init__(
@@ -169,27 +197,96 @@ class MutationContext:
         self.now = now_ms
         self.attempt = attempt
         self.log = job_log(job_id, name, attempt)
-        self.db = Database(transaction, host.producer.ids, _MutationSystem(host, transaction))
-        self.scheduler = MutationScheduling(host, transaction, job_id, self.log, is_job=is_job)
+        self.reader = host.reader()
+        self.documents = Documents(transaction, host.tables, host.producer.ids)
+        self.db = Database(self.documents, self.reader, _TransactionSystem(host, transaction, self.reader))
+        self.scheduler = MutationScheduling(host, transaction, self.reader, job_id, self.log, is_job=is_job)
 
     async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another mutation inside this transaction (C3.9). If it raises, what it did is undone.
 
         Raises:
-            InvalidCall: Not a mutation of this app, or another one that was called from here has not ended yet.
+            InvalidCall: Not a mutation of this app, of another `transaction=`, or another one that was called from here
+                has not ended yet.
         """
         self._host.producer.app.check_owns(function, Kind.MUTATION)
+        self._check_nested(function)
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
         inner = copy.copy(self)
         inner._level = self._level + 1  # noqa: SLF001  its own kind
-        savepoint = self._transaction.savepoint(self._level)
-        try:
-            result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
-        except BaseException:  # a cancel too, as by a timeout around this call
-            self._transaction.restore(savepoint)
-            raise
-        self._transaction.release(savepoint)
+        with self._transaction.nested(self._level):
+            async with self._savepoint():
+                result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
         return result
+
+    async def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a query function inside this transaction: what it reads is part of what this mutation has read."""
+        self._host.producer.app.check_owns(function, Kind.QUERY)
+        bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
+        inner = QueryContext(self._host, self._transaction, self.reader, self.job_id, function.name, self.now)
+        result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
+        return result
+
+    @property
+    def sql(self) -> Any:
+        """The session of a mutation with `transaction=`; see `SqlContext`.
+
+        Raises:
+            InvalidCall: This one has none.
+        """
+        raise InvalidCall(
+            "ctx.sql: this mutation has no transaction= (@app.mutation(transaction=SqlTransaction(engine)))"
+        )
+
+    def twin(self, bridge: Bridge) -> BlockingMutationContext:
+        """The same for a plain `def`."""
+        return BlockingMutationContext(self, bridge)
+
+    def _check_nested(self, function: AnyFunction) -> None:
+        if function.transaction is not None:
+            raise InvalidCall(
+                f"run_mutation: {function.name} has a transaction=, the mutation that calls it has none (two stores "
+                "cannot commit as one; give both the same, or schedule it)"
+            )
+
+    def _savepoint(self) -> AbstractAsyncContextManager[Any]:
+        """What is undone besides the buffer if a nested mutation raises."""
+        return nullcontext()
+
+
+class QueryContext:
+    """The first parameter of an `async def` query.
+
+    Attributes:
+        db: Documents, read only; all that is read is one consistent state.
+        job_id: The job that runs it.
+        now: Redis time at the start, in epoch milliseconds; it stands still.
+        log: A logger whose records carry job_id and function.
+    """
+
+    def __init__(
+        self, host: Host, transaction: Transaction, reader: Reader, job_id: str, name: str, now_ms: int
+    ) -> None:
+        self._host = host
+        self._transaction = transaction
+        self.reader = reader
+        self.job_id = JobId(job_id)
+        self.now = now_ms
+        self.log = job_log(job_id, name, 1)
+        self.documents = Documents(transaction, host.tables, host.producer.ids)
+        self.db = DatabaseReader(self.documents, reader, _TransactionSystem(host, transaction, reader))
+
+    async def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run another query inside this one."""
+        self._host.producer.app.check_owns(function, Kind.QUERY)
+        bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
+        inner = QueryContext(self._host, self._transaction, self.reader, self.job_id, function.name, self.now)
+        result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
+        return result
+
+    def twin(self, bridge: Bridge) -> BlockingQueryContext:
+        """The same for a plain `def`."""
+        return BlockingQueryContext(self, bridge)
 
 
 class ActionContext:
@@ -227,6 +324,21 @@ class ActionContext:
         bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
         result: R = await self._host.run_mutation(function, self.job_id, bound, bound_kwargs)
         return result
+
+    async def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a query function on one consistent state, and return its result.
+
+        Raises:
+            TooManyConflicts: Others changed what it read five times in a row.
+        """
+        self._host.producer.app.check_owns(function, Kind.QUERY)
+        bound, bound_kwargs = function.parameters.bind(args, dict(kwargs))
+        result: R = await self._host.run_query(function, self.job_id, bound, bound_kwargs)
+        return result
+
+    def twin(self, bridge: Bridge) -> BlockingActionContext:
+        """The same for a plain `def`."""
+        return BlockingActionContext(self, bridge)
 
     async def run_action(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another action inside this one: a plain call (C3.9)."""
@@ -272,52 +384,29 @@ class _BridgedScheduling(BlockingScheduling):
         return self._bridge.wait(self._inner.cancel(job_id))
 
 
-class BlockingSystemTables:
-    """The records of jobs, for a thread."""
-
+class _BridgedSystem(BlockingSystemTables):
     def __init__(self, inner: SystemTables, bridge: Bridge) -> None:
         self._inner = inner
         self._bridge = bridge
 
     def get(self, job_id: str) -> Job | None:
-        """A job's record, None where there is none."""
         return self._bridge.wait(self._inner.get(job_id))
 
 
-class BlockingDatabase:
-    """`Database` for a thread; the same methods, blocking."""
-
-    def __init__(self, inner: Database, bridge: Bridge) -> None:
+class _BridgedReader(BlockingReader):
+    def __init__(self, inner: Reader, bridge: Bridge) -> None:
         self._inner = inner
         self._bridge = bridge
-        self.system = BlockingSystemTables(inner.system, bridge)
 
-    def insert(self, table: str, document: Mapping[str, Any], *, key: str | None = None) -> str:
-        """See `Database.insert`."""
-        return self._bridge.wait(self._inner.insert(table, document, key=key))
-
-    def get(self, document_id: str) -> Document | None:
-        """See `Database.get`."""
-        return self._bridge.wait(self._inner.get(document_id))
-
-    def patch(self, document_id: str, fields: Mapping[str, Any]) -> None:
-        """See `Database.patch`."""
-        self._bridge.wait(self._inner.patch(document_id, fields))
-
-    def replace(self, document_id: str, document: Mapping[str, Any]) -> None:
-        """See `Database.replace`."""
-        self._bridge.wait(self._inner.replace(document_id, document))
-
-    def delete(self, document_id: str) -> None:
-        """See `Database.delete`."""
-        self._bridge.wait(self._inner.delete(document_id))
+    def __call__(self, reads: Reads[T], /) -> T:
+        return self._bridge.wait(self._inner(reads))
 
 
 class BlockingActionDatabase:
     """`ActionDatabase` for a thread."""
 
     def __init__(self, inner: ActionDatabase, bridge: Bridge) -> None:
-        self.system = BlockingSystemTables(inner.system, bridge)
+        self.system: BlockingSystemTables = _BridgedSystem(inner.system, bridge)
 
 
 class BlockingMutationContext:
@@ -330,12 +419,41 @@ class BlockingMutationContext:
         self.now = inner.now
         self.attempt = inner.attempt
         self.log = inner.log
-        self.db = BlockingDatabase(inner.db, bridge)
+        self.db = BlockingDatabase(
+            inner.documents, _BridgedReader(inner.reader, bridge), _BridgedSystem(inner.db.system, bridge)
+        )
         self.scheduler: BlockingScheduling = _BridgedScheduling(inner.scheduler, bridge)
+
+    @property
+    def sql(self) -> Any:
+        """See `MutationContext.sql`."""
+        return self._inner.sql
 
     def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """See `MutationContext.run_mutation`."""
         return self._bridge.wait(self._inner.run_mutation(function, *args, **kwargs))
+
+    def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """See `MutationContext.run_query`."""
+        return self._bridge.wait(self._inner.run_query(function, *args, **kwargs))
+
+
+class BlockingQueryContext:
+    """The first parameter of a plain `def` query, which runs in a thread; see `QueryContext`."""
+
+    def __init__(self, inner: QueryContext, bridge: Bridge) -> None:
+        self._inner = inner
+        self._bridge = bridge
+        self.job_id = inner.job_id
+        self.now = inner.now
+        self.log = inner.log
+        self.db = BlockingDatabaseReader(
+            inner.documents, _BridgedReader(inner.reader, bridge), _BridgedSystem(inner.db.system, bridge)
+        )
+
+    def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """See `QueryContext.run_query`."""
+        return self._bridge.wait(self._inner.run_query(function, *args, **kwargs))
 
 
 class BlockingActionContext:
@@ -359,6 +477,10 @@ class BlockingActionContext:
         """See `ActionContext.run_mutation`."""
         return self._bridge.wait(self._inner.run_mutation(function, *args, **kwargs))
 
+    def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """See `ActionContext.run_query`."""
+        return self._bridge.wait(self._inner.run_query(function, *args, **kwargs))
+
     def run_action(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """See `ActionContext.run_action`."""
         return self._bridge.wait(self._inner.run_action(function, *args, **kwargs))
@@ -369,8 +491,9 @@ def job_log(job_id: str, name: str, attempt: int) -> Log:
     return logging.LoggerAdapter(_log, {"job_id": job_id, "function": name, "attempt": attempt})
 
 
-def blocking_context(ctx: MutationContext | ActionContext, bridge: Bridge) -> Any:
+Context = MutationContext | QueryContext | ActionContext
+
+
+def blocking_context(ctx: Context, bridge: Bridge) -> Any:
     """The twin of a context for a plain `def` handler."""
-    return (
-        BlockingMutationContext(ctx, bridge) if isinstance(ctx, MutationContext) else BlockingActionContext(ctx, bridge)
-    )
+    return ctx.twin(bridge)

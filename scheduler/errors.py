@@ -18,7 +18,9 @@
     ├── TooManyConflicts                  a mutation run by an action lost to others again and again
     ├── ConfigurationError                no url, no server, an unusable setting
     ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
-    │   └── QueueFull                     Redis is out of memory and takes no more jobs
+    │   ├── QueueFull                     Redis is out of memory and takes no more jobs
+    │   └── IndexBuilding                 an index that is not built yet
+    ├── NotUnique (LookupError)           unique() of a query that found several documents
     ├── JobNotFound (LookupError)         result() of a job that has no record
     ├── JobFailed                         result() of a job that failed
     ├── JobCanceled                       result() of a job that was canceled
@@ -94,6 +96,14 @@ class Unavailable(DuestreamError, ConnectionError):
 
 class QueueFull(Unavailable):
     """Redis is out of memory: it finishes and cancels jobs, but takes no new ones."""
+
+
+class IndexBuilding(Unavailable):
+    """An index was declared for a table that had documents already, and is not built to its end yet; try again."""
+
+
+class NotUnique(DuestreamError, LookupError):
+    """`unique()` of a query that found more than one document."""
 
 
 class JobNotFound(DuestreamError, LookupError):

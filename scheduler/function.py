@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 from scheduler import due, values
 from scheduler.call import Call
 from scheduler.errors import InvalidCall, InvalidOption
+from scheduler.inbox import AnyInbox, check_inbox
 from scheduler.parameters import Parameters
 from scheduler.settings import DEFAULT_QUEUE, at_least_zero, check_exceptions, check_name, check_queue
 
@@ -24,10 +25,11 @@ V = TypeVar("V")
 
 
 class Kind(StrEnum):
-    """What is promised: a mutation happens exactly once, an action at most once."""
+    """What is promised: a mutation happens exactly once, an action at most once; a query changes nothing."""
 
     MUTATION = "mutation"
     ACTION = "action"
+    QUERY = "query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class FunctionOptions:
         timeout_s: Its time limit in seconds; the kind's default where None.
         keep_s: How long records of its jobs are kept after they end, in seconds; the app's setting where None.
         transient: Exceptions after which a mutation runs again, besides the app's.
+        transaction: Where a mutation's effects are, if not in `ctx.db` (C6.4).
     """
 
     name: str | None = None
@@ -47,6 +50,7 @@ class FunctionOptions:
     timeout_s: float | None = None
     keep_s: float | None = None
     transient: tuple[type[Exception], ...] = ()
+    transaction: AnyInbox | None = None
 
     def __post_init__(self) -> None:
         check_queue(self.queue)
@@ -80,6 +84,9 @@ class Function(Generic[C, P, R, V]):
         self.keep_s = options.keep_s
         self.transient = options.transient
         self.is_async = inspect.iscoroutinefunction(handler)
+        self.transaction = options.transaction
+        if self.transaction is not None:
+            check_inbox(self.transaction, self.name, async_handler=self.is_async)
         self.parameters = Parameters.of(handler, name=self.name)
 
     def __call__(self, ctx: C, /, *args: P.args, **kwargs: P.kwargs) -> V:
@@ -109,7 +116,7 @@ class Function(Generic[C, P, R, V]):
 
 AnyFunction = Function[Any, Any, Any, Any]
 
-_TIMEOUT_S = {Kind.MUTATION: 300.0, Kind.ACTION: 1800.0}
+_TIMEOUT_S = {Kind.MUTATION: 300.0, Kind.ACTION: 1800.0, Kind.QUERY: 300.0}
 
 
 def _name_of(handler: Callable[..., Any]) -> str:
@@ -152,6 +159,8 @@ def _resolve(function: AnyFunction | str) -> tuple[str, AnyFunction | None]:
     if not isinstance(function, Function):
         hint = " (decorate it with @app.mutation or @app.action)" if callable(function) else ""
         raise InvalidCall(f"function: expected a registered function or its name, got {_describe(function)}{hint}")
+    if function.kind is Kind.QUERY:
+        raise InvalidCall(f"function: {function.name} is a query and cannot be scheduled (call it with ctx.run_query)")
     return function.name, function
 
 

@@ -1,4 +1,4 @@
-"""What an operator looks at: queues, workers, functions and the server, each read as steps of plain commands.
+"""What an operator looks at: queues, workers, functions, tables and the server, each read as steps of plain commands.
 
 Like `operations.py`: `store.drive` runs them, async or blocking. Nothing here is one moment: a number may be older than
 the one below it.
@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler import transitions
-from scheduler.job import JobState
+from scheduler.job import FINAL, JobState
 from scheduler.keys import GROUP, Keys
 from scheduler.operations import Steps
+from scheduler.table import Index
+from scheduler.transitions import Catalog
 
 SCAN_COUNT: Final = 1_000
 MOST_SCANS: Final = 1_000
@@ -72,7 +74,12 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True)
 class FunctionView:
-    """One function that a live deployment registered; `parameters` as `Parameters.describe` gives them."""
+    """One function that a live deployment registered; `parameters` as `Parameters.describe` gives them.
+
+    `finished` has the number of its jobs that ended, by state, and `conflicts` how often its mutations were run again
+    because something they had read was changed; both are None where Redis was not asked. They count from the first job
+    on, also those whose records were removed.
+    """
 
     name: str
     kind: str
@@ -80,10 +87,12 @@ class FunctionView:
     queue: str
     parameters: tuple[dict[str, Any], ...]
     doc: str
+    finished: dict[str, int] | None = None
+    conflicts: int | None = None
 
     @classmethod
-    def of(cls, name: str, described: Mapping[str, Any]) -> FunctionView:
-        """Read what `Function.describe` wrote."""
+    def of(cls, name: str, described: Mapping[str, Any], tally: Mapping[str, int] | None = None) -> FunctionView:
+        """Read what `Function.describe` wrote, and what `transitions.tally` read."""
         return cls(
             name=name,
             kind=str(described.get("kind", "")),
@@ -91,7 +100,38 @@ class FunctionView:
             queue=str(described.get("queue", "")),
             parameters=tuple(described.get("parameters", ())),
             doc=str(described.get("doc", "")),
+            finished=None if tally is None else {state.value: tally.get(state.value, 0) for state in FINAL},
+            conflicts=None if tally is None else tally.get("conflicts", 0),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TablesView:
+    """The tables that have documents, by name, and how many; not all of them where the search ended early."""
+
+    documents: dict[str, int]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexView:
+    """One index that writers keep up.
+
+    Attributes:
+        id: What `transitions.forget` calls it.
+        table: The table it is of.
+        fields: The fields it sorts by, dotted paths.
+        ready: Whether it can be walked.
+        built: Documents whose entries are there for sure.
+        documents: Documents of the table.
+    """
+
+    id: str
+    table: str
+    fields: tuple[str, ...]
+    ready: bool
+    built: int
+    documents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +161,22 @@ class AppView:
 
 def find_namespaces() -> Steps[Namespaces]:
     """Which apps a server holds, by the keys that every app has; looks at about a million keys at most."""
-    names: set[str] = set()
+    # One pattern for both keys; what else it hits, `_APP_KEY` drops.
+    keys, complete = yield from _scan("{*}:[qf]u*")
+    found = (_APP_KEY.fullmatch(key) for key in keys)
+    return Namespaces(tuple(sorted({one[1] for one in found if one is not None})), complete)
+
+
+def _scan(pattern: str) -> Steps[tuple[set[str], bool]]:
+    """The keys that fit a glob, and whether all keys were looked at."""
+    found: set[str] = set()
     cursor: bytes = b"0"
     for _ in range(MOST_SCANS):
-        # One pattern for both keys; what else it hits, `_APP_KEY` drops.
-        cursor, keys = yield ("SCAN", cursor, "MATCH", "{*}:[qf]u*", "COUNT", SCAN_COUNT)
-        found = (_APP_KEY.fullmatch(key.decode(errors="replace")) for key in keys)
-        names.update(one[1] for one in found if one is not None)
+        cursor, keys = yield ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+        found.update(key.decode(errors="replace") for key in keys)
         if cursor == b"0":
             break
-    return Namespaces(tuple(sorted(names)), cursor == b"0")
+    return found, cursor == b"0"
 
 
 def read_queues(keys: Keys) -> Steps[list[QueueView]]:
@@ -188,8 +234,31 @@ def read_functions(keys: Keys) -> Steps[list[FunctionView]]:
     for start in range(0, len(names), DESCRIBED):
         some = names[start : start + DESCRIBED]
         described = yield transitions.describe(some)
-        functions += [FunctionView.of(name, one) for name, one in zip(some, described, strict=True) if one is not None]
+        tallies = yield transitions.tally(some)
+        found = zip(some, described, tallies, strict=True)
+        functions += [FunctionView.of(name, one, tally) for name, one, tally in found if one is not None]
     return functions
+
+
+def read_tables(keys: Keys) -> Steps[TablesView]:
+    """The tables of an app; looks at about a million keys of the server at most."""
+    found, complete = yield from _scan(keys.table("*"))
+    documents = {}
+    for key in sorted(found):
+        documents[key.removeprefix(keys.table(""))] = int((yield ("ZCARD", key)))
+    return TablesView(documents, complete)
+
+
+def read_indexes(keys: Keys) -> Steps[list[IndexView]]:
+    """All indexes, by table and fields."""
+    catalog: Catalog = yield transitions.declare()
+    indexes = []
+    for index_id, built in sorted(catalog.indexes.items()):
+        index = Index.of_id(index_id)
+        documents = int((yield ("ZCARD", keys.table(index.table))))
+        done = documents if built is None else int((yield ("ZCOUNT", keys.table(index.table), "-inf", built)))
+        indexes.append(IndexView(index_id, index.table, index.fields, built is None, done, documents))
+    return indexes
 
 
 def read_app(keys: Keys) -> Steps[AppView]:

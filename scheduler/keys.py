@@ -2,35 +2,43 @@
 
 All keys of an app begin with ``{namespace}:``, a hash tag, so they share a slot and one script may touch all of them.
 
-=========================  ==========  =====================================================  ===================  ==================
-key (after the prefix)     type        holds                                                  lives                written by
-=========================  ==========  =====================================================  ===================  ==================
-``due:<queue>``            sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
-``job:<id>``               string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
-``status:<id>``            hash        state, token, entry, attempts, deaths, started,        until pruned         every transition
-                                       completed, worker, result, error, waiters
-``key:<idempotency key>``  string      the job id it stands for                               with its job         schedule, commit
-``ready:<queue>``          stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
-                                       group ``workers``
-``running``                sorted set  actions in progress, scored by the end of their lease  while they run       begin, renew
-``done:<state>``           sorted set  finished jobs by completion time in ms                 until pruned         complete
-``expiry``                 sorted set  finished jobs by the time of their removal in ms       until pruned         complete
-``wake``                   list        one element wakes the promoter                         until taken          schedule, commit, retry
-``promoter``               string      name of the process that promotes now                  its lease            promote
-``succession``             list        wakes a follower when the promoter has left            10 s                 leave
-``queues``                 set         names of all queues                                    stays                schedule, join
-``workers``                sorted set  live workers by last heartbeat in ms                   with the worker      renew
-``worker:<name>``          hash        what a worker is and runs                              heartbeat's life     join, renew
-``functions``              hash        registered functions: name, description as JSON        stays                join
-``functions:seen``         sorted set  registered functions by the last time in ms            stays                join
-``settings``               hash        retention, by app and by function                      stays                join
-``stats:<function>``       hash        finished jobs by state                                 stays                complete
-``mail:<mailbox>``         list        ids of finished jobs somebody waits for                60 s                 complete
-``sequence``               string      number of commits that wrote documents                 stays                commit
+==========================  ==========  =====================================================  ===================  ==================
+key (after the prefix)      type        holds                                                  lives                written by
+==========================  ==========  =====================================================  ===================  ==================
+``due:<queue>``             sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
+``job:<id>``                string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
+``status:<id>``             hash        state, token, entry, attempts, deaths, started,        until pruned         every transition
+                                        completed, worker, result, error, waiters, sealed
+                                        (token of the delivery whose SQL may commit)
+``key:<idempotency key>``   string      the job id it stands for                               with its job         schedule, commit
+``ready:<queue>``           stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
+                                        group ``workers``
+``running``                 sorted set  actions in progress, scored by the end of their lease  while they run       begin, renew
+``done:<state>``            sorted set  finished jobs by completion time in ms                 until pruned         complete
+``expiry``                  sorted set  finished jobs by the time of their removal in ms       until pruned         complete
+``wake``                    list        one element wakes the promoter                         until taken          schedule, commit, retry
+``promoter``                string      name of the process that promotes now                  its lease            promote
+``succession``              list        wakes a follower when the promoter has left            10 s                 leave
+``queues``                  set         names of all queues                                    stays                schedule, join
+``workers``                 sorted set  live workers by last heartbeat in ms                   with the worker      renew
+``worker:<name>``           hash        what a worker is and runs                              heartbeat's life     join, renew
+``functions``               hash        registered functions: name, description as JSON        stays                join
+``functions:seen``          sorted set  registered functions by the last time in ms            stays                join
+``settings``                hash        retention, by app and by function                      stays                join
+``stats:<function>``        hash        finished jobs by state; conflicts: starts in vain      stays                complete, commit, retry
+``mail:<mailbox>``          list        ids of finished jobs somebody waits for                60 s                 complete
+``sequence``                string      goes up with each commit that writes documents, by     stays                commit
+                                        as many as it adds, at least 1: the last number of
+                                        creation is never above it
 ``applied:<token>``         string      a mutation run by an action was applied                10 min               commit
-``doc:<table>:<id>``       hash        version, data (msgpack)                                until deleted        commit
-``table:<table>``          sorted set  document ids by the sequence that added them           while it has any     commit
-=========================  ==========  =====================================================  ===================  ==================
+``doc:<table>:<id>``        hash        version (``<attempt>-<token>`` of its last write),     until deleted        commit
+                                        created (its number of creation), data (msgpack)
+``table:<table>``           sorted set  document ids by number of creation                     while it has any     commit
+``indexes``                 hash        index -> ``ready`` or the number of creation up to     stays                declare, reindex, forget
+                                        which it is built; version, which goes up with each
+                                        index that comes or goes
+``index:<table>:<fields>``  sorted set  entries, see ``lua/include/entry.lua``, all scores 0   while it has any     commit, reindex
+==========================  ==========  =====================================================  ===================  ==================
 """
 
 from __future__ import annotations
@@ -109,3 +117,6 @@ class Keys:
 
     def document(self, document_id: str) -> str:
         return f"{self.prefix}doc:{document_id}"
+
+    def table(self, name: str) -> str:
+        return f"{self.prefix}table:{name}"

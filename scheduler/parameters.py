@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import collections.abc as abc
 import contextlib
+import dataclasses
 import functools
 import inspect
 import json
@@ -29,7 +30,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, NewType, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
-from pydantic import PydanticUndefinedAnnotation, PydanticUserError, Strict, TypeAdapter, ValidationError
+from pydantic import BaseModel, PydanticUndefinedAnnotation, PydanticUserError, Strict, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
 from scheduler.errors import InvalidArguments, InvalidValue
@@ -97,6 +98,40 @@ class Returns:
             return self._adapter.validate_python(value, by_alias=True, by_name=True)
         except Exception as error:
             raise InvalidValue(f"{self._name}: {_explained('result', value, error)}") from error
+
+
+class Shape:
+    """What the documents of a table look like: a pydantic model, a dataclass or a TypedDict.
+
+    Raises TypeError for a type that is none of these or cannot be validated.
+    """
+
+    def __init__(self, schema: Any) -> None:
+        try:
+            self._adapter = TypeAdapter(schema)
+        except _UNUSABLE as error:
+            raise TypeError(
+                f"schema: {schema!r} cannot be used: {_one_line(str(error).partition(chr(10))[0], 300)}"
+            ) from error
+        self.fields = _field_names(schema)
+
+    def load(self, label: str, value: Any) -> Any:
+        """Validate the dict of a document's fields. Raises `InvalidValue`, naming the field and the reason."""
+        try:
+            return self._adapter.validate_python(value, by_alias=True, by_name=True)
+        except Exception as error:
+            raise InvalidValue(_explained(label, value, error)) from error
+
+
+def _field_names(schema: Any) -> frozenset[str]:
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return frozenset(schema.model_fields)
+    if dataclasses.is_dataclass(schema):
+        return frozenset(field.name for field in dataclasses.fields(schema))
+    # By what it has: of the two that Python 3.11 has, `typing.is_typeddict` knows only the one that pydantic refuses.
+    if isinstance(schema, type) and issubclass(schema, dict) and hasattr(schema, "__total__"):
+        return frozenset(schema.__annotations__)
+    raise TypeError(f"schema: expected a pydantic model, a dataclass or a TypedDict, got {schema!r}")
 
 
 class Parameters:

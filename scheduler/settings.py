@@ -17,6 +17,7 @@ _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,200}")
 _KEY_BYTES = 200
+_MOST_TAKEN = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,13 @@ def at_least_zero(name: str, value: object) -> float:
     """Check a number that may be 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise InvalidOption(f"{name}: expected a number of at least 0, got {value!r}")
+    return value
+
+
+def check_count(name: str, value: object) -> int:
+    """Check a number of things to read at once."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_TAKEN:
+        raise InvalidOption(f"{name}: expected a whole number from 1 to {_MOST_TAKEN:,}, got {_show(value)}")
     return value
 
 

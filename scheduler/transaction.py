@@ -1,25 +1,26 @@
 """What a mutation has read and means to do. Nothing leaves before its commit, and then all of it at once (C3.1, C6).
 
-Reads are one consistent state: each tells the sequence of the last commit, and whenever that has moved past what this
-transaction has seen, all that was read so far is read again. If it changed, the handler has half seen another's
-commit and
-starts over.
+Reads are one consistent state: each answer tells the sequence of the last commit, and whenever that has moved past what
+this transaction has seen, all that was read so far is checked at one moment. If it changed, the handler has half seen
+another's commit and starts over.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from itertools import count
+from typing import Any, NoReturn
 
+from scheduler import values
 from scheduler.call import Request
+from scheduler.catalog import IndexCatalog
 from scheduler.errors import InvalidCall, LimitExceeded
+from scheduler.reading import Check, Read, Reads
 from scheduler.settings import Limits
-from scheduler.transitions import Snapshot
-
-Reader = Callable[[Sequence[tuple[str, str]]], Awaitable[Snapshot]]
-"""Reads (kind, key) pairs at one moment: kinds 'doc', 'job', 'key'."""
+from scheduler.table import Index
+from scheduler.transitions import Checked, Document, Scan, Snapshot, Walked
 
 
 class Conflict(BaseException):
@@ -27,9 +28,18 @@ class Conflict(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
+class Write:
+    """What is to become of a document.
+
+    Attributes:
+        op: 'add', 'put' or 'del'.
+        data: Its new bytes, b'' for 'del'.
+        number: Of an 'add', its place in the order in which the transaction added documents; it stays when others go.
+    """
+
     op: str
     data: bytes
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +47,37 @@ class Savepoint:
     """The buffered effects of a transaction at one moment."""
 
     level: int
-    writes: Mapping[str, _Write]
+    writes: Mapping[str, Write]
     children: Mapping[str, Request]
     children_bytes: int
     cancels: Mapping[str, None]
 
 
 class Transaction:
-    """The read set, write set, children and cancels of one start of a mutation."""
+    """The read set, write set, children and cancels of one start of a mutation.
 
-    def __init__(self, read: Reader, limits: Limits) -> None:
-        self._read = read
+    Args:
+        limits: What it may hold at most.
+        catalog: The indexes that its writes have to keep up.
+        documents: Whether it may read and write documents; not where its effects are in SQL (C6.4).
+    """
+
+    def __init__(self, limits: Limits, catalog: IndexCatalog | None = None, *, documents: bool = True) -> None:
+        self._has_documents = documents
         self._limits = limits
+        self._catalog = catalog or IndexCatalog()
         self._sequence: int | None = None
         self._versions: dict[tuple[str, str], str] = {}
-        self._data: dict[str, bytes] = {}
-        self._writes: dict[str, _Write] = {}
+        self._scans: dict[Scan, str] = {}
+        self._documents: dict[str, Document] = {}
+        self._writes: dict[str, Write] = {}
+        self._numbers = count()
+        self._added: set[str] = set()
         self._children: dict[str, Request] = {}
         self._children_bytes = 0
         self._cancels: dict[str, None] = {}
         self._closed = False
         self._depth = 0
-        self._reading = asyncio.Lock()
         self.conflicted = False
         """Whether a handler was shown a conflict; whatever it made of that, it starts over."""
 
@@ -68,8 +87,43 @@ class Transaction:
         return [(kind, key, version) for (kind, key), version in self._versions.items()]
 
     @property
+    def contended(self) -> tuple[str, ...]:
+        """The documents that others may have changed under it: read and to be written, else all that were read."""
+        read = [key for kind, key in self._versions if kind == "doc"]
+        return tuple([key for key in read if key in self._writes] or read)
+
+    @property
+    def scans(self) -> list[tuple[Scan, str]]:
+        """(scan, ids found), as the commit script checks them."""
+        return list(self._scans.items())
+
+    @property
     def writes(self) -> list[tuple[str, str, bytes]]:
         return [(write.op, document_id, write.data) for document_id, write in self._writes.items()]
+
+    @property
+    def entries(self) -> list[tuple[str, str, str, bytes]]:
+        """(op, index, document id, sort key): what the writes change in the indexes, by the catalog as it is now."""
+        changed: list[tuple[str, str, str, bytes]] = []
+        for document_id, write in self._writes.items():
+            indexes = self._catalog.of(document_id.partition(":")[0])
+            if indexes:
+                before = self._documents.get(document_id)
+                old = None if before is None else values.unpack(before.data)
+                new = None if write.op == "del" else values.unpack(write.data)
+                for index in indexes:
+                    changed += _moves(index, document_id, old, new, ready=self._catalog.is_ready(index))
+        return changed
+
+    @property
+    def catalog(self) -> str:
+        """The version of the catalog of indexes."""
+        return self._catalog.version
+
+    @property
+    def buffered(self) -> Mapping[str, Write]:
+        """The writes by document id, in the order in which they were first made."""
+        return self._writes
 
     @property
     def children(self) -> list[Request]:
@@ -79,18 +133,46 @@ class Transaction:
     def cancels(self) -> list[str]:
         return list(self._cancels)
 
-    async def version(self, kind: str, key: str) -> str:
+    def version(self, kind: str, key: str) -> Reads[str]:
         """The version of a 'job' (its state) or a 'key' (the job an idempotency key stands for), '' if absent."""
-        await self._see(kind, key)
+        yield from self._see(kind, key)
         return self._versions[kind, key]
 
-    async def get(self, document_id: str) -> bytes | None:
+    def get(self, document_id: str) -> Reads[bytes | None]:
         """A document's data with this transaction's own writes, None where there is none."""
+        self._check_documents()
         written = self._writes.get(document_id)
         if written is not None:
             return None if written.op == "del" else written.data
-        await self._see("doc", document_id)
-        return self._data.get(document_id)
+        yield from self._see("doc", document_id)
+        found = self._documents.get(document_id)
+        return None if found is None else found.data
+
+    def walk(self, scan: Scan) -> Reads[Walked]:
+        """What a scan finds, without this transaction's own writes; one that was cut short counts as far as it came."""
+        self.check_open()
+        self._check_documents()
+        snapshot: Snapshot = yield Read(scans=[scan])
+        (walked,) = snapshot.walks
+        if walked.stale:
+            return walked
+        seen = scan._replace(most=len(walked.documents)) if walked.cut else scan
+        found = " ".join([document.id for document in walked.documents])
+        if self._scans.get(seen, found) != found:
+            self.conflict()
+        self._scans[seen] = found
+        for document in walked.documents:
+            self._record("doc", document)
+        yield from self._catch_up(snapshot.sequence)
+        return walked
+
+    def committed(self, document_id: str) -> Document | None:
+        """A document as it was read, None where it was absent or has not been read."""
+        return self._documents.get(document_id)
+
+    def has_added(self, document_id: str) -> bool:
+        """Whether this transaction has ever added the document, even if it has deleted it since."""
+        return document_id in self._added
 
     def put(self, document_id: str, data: bytes, *, new: bool) -> None:
         """Buffer a document; `new` where it did not exist for this transaction.
@@ -98,21 +180,28 @@ class Transaction:
         Raises:
             LimitExceeded: Too many documents, or one too large.
         """
+        self._check_documents()
         if len(data) > self._limits.document_bytes:
             raise LimitExceeded(
                 f"document {document_id}: takes {len(data):,} bytes, the limit is {self._limits.document_bytes:,}"
             )
         before = self._writes.get(document_id)
         replaces = before is not None and (before.op == "put" or (before.op == "del" and self._existed(document_id)))
-        self._write(document_id, _Write("put" if replaces or (not new and before is None) else "add", data))
+        if replaces or (not new and before is None):
+            self._write(document_id, Write("put", data))
+        else:
+            number = next(self._numbers) if before is None else before.number
+            self._write(document_id, Write("add", data, number))
+            self._added.add(document_id)
 
     def delete(self, document_id: str) -> None:
         """Buffer the removal of a document."""
-        self._check_open()
+        self._check_documents()
+        self.check_open()
         if document_id in self._writes and not self._existed(document_id):
             del self._writes[document_id]
         else:
-            self._write(document_id, _Write("del", b""))
+            self._write(document_id, Write("del", b""))
 
     def add_child(self, request: Request) -> None:
         """Buffer a job.
@@ -120,7 +209,7 @@ class Transaction:
         Raises:
             LimitExceeded: More than 1,000 jobs or 16 MiB of arguments in one mutation (C2.9).
         """
-        self._check_open()
+        self.check_open()
         if len(self._children) == self._limits.jobs:
             raise LimitExceeded(f"one mutation may schedule {self._limits.jobs:,} jobs")
         if self._children_bytes + request.size > self._limits.jobs_bytes:
@@ -138,18 +227,29 @@ class Transaction:
 
     def cancel_child(self, job_id: str) -> None:
         """A job scheduled and canceled in one mutation is stored as canceled (C4)."""
-        self._check_open()
+        self.check_open()
         self._children[job_id] = self._children[job_id]._replace(born="canceled")
 
     def cancel(self, job_id: str) -> None:
         """Buffer the cancel of a job that exists already."""
-        self._check_open()
+        self.check_open()
         self._cancels[job_id] = None
 
     def canceled(self, job_id: str) -> bool:
         """Whether this transaction has canceled the job."""
         child = self._children.get(job_id)
         return job_id in self._cancels or (child is not None and child.born == "canceled")
+
+    @contextmanager
+    def nested(self, level: int) -> Iterator[None]:
+        """A block whose effects are forgotten if it raises (C3.9), and be it a cancel; raises as `savepoint` does."""
+        savepoint = self.savepoint(level)
+        try:
+            yield
+        except BaseException:
+            self.restore(savepoint)
+            raise
+        self.release(savepoint)
 
     def savepoint(self, level: int = 0) -> Savepoint:
         """What is buffered now. Reads are not part of it: what a handler saw, it saw.
@@ -161,7 +261,7 @@ class Transaction:
         Raises:
             InvalidCall: A savepoint of this level is in use.
         """
-        self._check_open()
+        self.check_open()
         if level != self._depth:
             raise InvalidCall(
                 "run_mutation: another mutation called from here has not ended yet; await them one by one"
@@ -185,12 +285,12 @@ class Transaction:
         """The handler has ended: whatever it left running (a task, a thread) can do nothing more here."""
         self._closed = True
 
-    async def still_holds(self) -> bool:
+    def still_holds(self) -> Reads[bool]:
         """Whether all that was read is still so."""
-        if not self._versions:
+        if not self._versions and not self._scans:
             return True
-        snapshot = await self._read(list(self._versions))
-        return [version for version, _ in snapshot.items] == list(self._versions.values())
+        checked: Checked = yield Check(self.reads, self.scans)
+        return checked.holds
 
     def conflict(self) -> NoReturn:
         """Start the handler again: something it is about to be shown differs from what it has seen."""
@@ -200,39 +300,79 @@ class Transaction:
     def _existed(self, document_id: str) -> bool:
         return bool(self._versions.get(("doc", document_id)))
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise if the handler has ended."""
         if self._closed:
             raise RuntimeError("the mutation has ended: its context can do nothing more")
 
-    def _write(self, document_id: str, write: _Write) -> None:
-        self._check_open()
+    def _check_documents(self) -> None:
+        if not self._has_documents:
+            raise InvalidCall(
+                "ctx.db: a mutation with transaction= has its data in SQL, and two stores cannot commit as one "
+                "(use ctx.sql; of ctx.db there is only ctx.db.system)"
+            )
+
+    def _write(self, document_id: str, write: Write) -> None:
+        self.check_open()
         if document_id not in self._writes and len(self._writes) == self._limits.documents_written:
             raise LimitExceeded(f"one mutation may write {self._limits.documents_written:,} documents")
         self._writes[document_id] = write
 
-    async def _see(self, kind: str, key: str) -> None:
-        # One at a time: what a handler reads in parallel must be one state too.
-        async with self._reading:
-            self._check_open()
-            await self._see_alone(kind, key)
-
-    async def _see_alone(self, kind: str, key: str) -> None:
+    def _see(self, kind: str, key: str) -> Reads[None]:
+        self.check_open()
         if (kind, key) in self._versions:
             return
-        if len(self._versions) >= self._limits.documents_read:
-            raise LimitExceeded(f"one mutation may read {self._limits.documents_read:,} documents")
-        sequence, ((version, data),) = await self._read([(kind, key)])
-        if self._sequence is not None and (sequence != self._sequence or kind != "doc"):
-            sequence = await self._revalidate([*self._versions, (kind, key)], version)
-        self._sequence = sequence
-        self._versions[kind, key] = version
-        if kind == "doc" and version:
-            self._data[key] = data
+        snapshot: Snapshot = yield Read([(kind, key)])
+        self._record(kind, snapshot.things[0])
+        # Always for a job or a key, which changes without a commit of documents.
+        yield from self._catch_up(snapshot.sequence, certainly=kind != "doc")
 
-    async def _revalidate(self, items: list[tuple[str, str]], latest: str) -> int:
-        """Read everything again at one moment; always for a job, which changes without a commit of documents."""
-        expected = [*self._versions.values(), latest]
-        snapshot = await self._read(items)
-        if [version for version, _ in snapshot.items] != expected:
+    def _record(self, kind: str, seen: Document) -> None:
+        known = self._versions.get((kind, seen.id))
+        if known is None:
+            if len(self._versions) >= self._limits.documents_read:
+                raise LimitExceeded(f"one mutation may read {self._limits.documents_read:,} documents")
+            self._versions[kind, seen.id] = seen.version
+            if kind == "doc" and seen.version:
+                self._documents[seen.id] = seen
+        elif known != seen.version:
             self.conflict()
-        return snapshot.sequence
+
+    def _catch_up(self, sequence: int, *, certainly: bool = False) -> Reads[None]:
+        """Others have committed since the last read: look whether all that was seen is one state still."""
+        if self._sequence is not None and (certainly or sequence != self._sequence):
+            checked: Checked = yield Check(self.reads, self.scans)
+            if not checked.holds:
+                self.conflict()
+            sequence = checked.sequence
+        self._sequence = sequence
+
+
+class Glance(Transaction):
+    """Reads from outside of functions: each answer is of one moment, nothing is remembered, so nothing can conflict."""
+
+    def get(self, document_id: str) -> Reads[bytes | None]:
+        snapshot: Snapshot = yield Read([("doc", document_id)])
+        (found,) = snapshot.things
+        return found.data if found.version else None
+
+    def walk(self, scan: Scan) -> Reads[Walked]:
+        snapshot: Snapshot = yield Read(scans=[scan])
+        (walked,) = snapshot.walks
+        return walked
+
+
+def _moves(
+    index: Index, document_id: str, old: dict[str, Any] | None, new: dict[str, Any] | None, *, ready: bool
+) -> list[tuple[str, str, str, bytes]]:
+    """The entry that goes and the one that comes.
+
+    One that stays comes too while the index is built: it may not be there yet, and the Indexer passes over a document
+    that was written after it was read.
+    """
+    old_key = None if old is None else index.key_of(old)
+    new_key = None if new is None else index.key_of(new)
+    if old_key == new_key and ready:
+        return []
+    gone = [("del", index.id, document_id, old_key)] if old_key is not None else []
+    return [*gone, ("add", index.id, document_id, new_key)] if new_key is not None else gone

@@ -10,13 +10,16 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from scheduler import scripts
 from scheduler.call import Request
 from scheduler.errors import InvalidValue
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.scripts import Script
+
+if TYPE_CHECKING:
+    from scheduler.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -30,6 +33,8 @@ class Word(StrEnum):
     ALREADY = "ALREADY"
     LOST = "LOST"
     CONFLICT = "CONFLICT"
+    STALE = "STALE"
+    CUT = "CUT"
     EXISTS = "EXISTS"
     KEY = "KEY"
     WATCHING = "WATCHING"
@@ -39,6 +44,7 @@ class Word(StrEnum):
     FOLLOW = "FOLLOW"
     CANCELED = "CANCELED"
     RUNNING = "RUNNING"
+    SEALED = "SEALED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +66,27 @@ class Delivery(NamedTuple):
     attempt: int
 
 
+class Scan(NamedTuple):
+    """A walk along a table or an index (see `lua/include/versions.lua`).
+
+    Attributes:
+        key: What is walked, after the prefix: `table:<table>` or `index:<table>:<fields>`.
+        by: 'BYSCORE' for a table, 'BYLEX' for an index.
+        lower, upper: The bounds, as ZRANGE takes them.
+        order: 'asc' or 'desc'.
+        most: Documents at most.
+    """
+
+    key: str
+    by: str
+    lower: str | bytes
+    upper: str | bytes
+    order: str
+    most: int
+
+
 class Commit(NamedTuple):
-    """The end of one mutation (see `lua/commit.lua`)."""
+    """The end of one mutation (see `lua/commit.lua`). `settled`: it stands in SQL already, so it is this or nothing."""
 
     delivery: Delivery
     name: str
@@ -70,24 +95,45 @@ class Commit(NamedTuple):
     state: str
     value: bytes
     reads: Sequence[tuple[str, str, str]] = ()
+    scans: Sequence[tuple[Scan, str]] = ()
     writes: Sequence[tuple[str, str, bytes]] = ()
+    entries: Sequence[tuple[str, str, str, bytes]] = ()
     children: Sequence[Request] = ()
     cancels: Sequence[str] = ()
+    conflicts: int = 0
+    catalog: str = "0"
+    settled: bool = False
 
     @property
     def has_effects(self) -> bool:
         return bool(self.writes or self.children or self.cancels)
 
+    def with_reads(self, transaction: Transaction) -> Commit:
+        """With what was read and no effect: the end of a mutation that failed."""
+        return self._replace(reads=transaction.reads, scans=transaction.scans)
+
+    def with_effects(self, transaction: Transaction) -> Commit:
+        """With what was read and all that is to be done."""
+        return self.with_reads(transaction)._replace(
+            writes=transaction.writes,
+            entries=transaction.entries,
+            # A delay counts from the mutation's start (C2.7); the script counts from its own time.
+            children=[
+                child._replace(ms=child.ms - self.elapsed_ms) if child.mode == "after" else child
+                for child in transaction.children
+            ],
+            cancels=transaction.cancels,
+            catalog=transaction.catalog,
+        )
+
     def argv(self) -> list[Argument]:
         delivery = self.delivery
         argv: list[Argument] = [
             delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
-            self.elapsed_ms, self.state, self.value,
+            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog,
         ]  # fmt: skip
-        for rows in (self.reads, self.writes, self.children):
-            argv.append(len(rows))
-            for row in rows:
-                argv.extend(row)
+        _extend(argv, self.reads, [(*scan, found) for scan, found in self.scans])
+        _extend(argv, self.writes, self.entries, self.children)
         argv.append(len(self.cancels))
         argv.extend(self.cancels)
         return argv
@@ -104,11 +150,24 @@ class Finish(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """A delivery given back: `attempts` starts were made, the next one may come in `delay_ms`."""
+    """A delivery given back: `attempts` starts were made, `conflicts` of them in vain; the next comes in `delay_ms`.
+
+    `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
+    """
 
     delivery: Delivery
     attempts: int
     delay_ms: int
+    name: str = ""
+    conflicts: int = 0
+    unseal: bool = False
+
+
+class Seal(NamedTuple):
+    """The point of no return of a mutation whose effects are in SQL (see `lua/seal.lua`)."""
+
+    delivery: Delivery
+    reads: Sequence[tuple[str, str, str]] = ()
 
 
 class Lead(NamedTuple):
@@ -147,11 +206,58 @@ class Renewed(NamedTuple):
     held: dict[str, set[str]]
 
 
+class Document(NamedTuple):
+    """A document as Redis has it: `created` is its number in the order of creation. Absent: version ''."""
+
+    id: str
+    version: str
+    created: int
+    data: bytes
+
+
+class Walked(NamedTuple):
+    """What a scan found; `cut` where it stopped for the size of what it found, `stale` where its index is not ready."""
+
+    documents: Sequence[Document]
+    cut: bool = False
+    stale: bool = False
+
+
 class Snapshot(NamedTuple):
-    """What `read` saw at one moment: the sequence, and (version, data) for each pair asked for."""
+    """What was read at one moment: the sequence of the last commit, the things and the scans that were asked for.
+
+    Of a job's state and of an idempotency key only the version counts.
+    """
 
     sequence: int
-    items: list[tuple[str, bytes]]
+    things: Sequence[Document]
+    walks: Sequence[Walked] = ()
+
+
+class Checked(NamedTuple):
+    """Whether what was read still holds, and the sequence of the last commit at that moment."""
+
+    sequence: int
+    holds: bool
+
+
+class Catalog(NamedTuple):
+    """All indexes that writers have to keep up: `'<table>:<fields>'`, and how far each has been built (None: ready)."""
+
+    version: str
+    indexes: Mapping[str, int | None]
+
+
+def _extend(argv: list[Argument], *lists: Sequence[Sequence[Argument]]) -> None:
+    """Each list as the scripts take it: its length, then its rows."""
+    for rows in lists:
+        argv.append(len(rows))
+        for row in rows:
+            argv.extend(row)
+
+
+def _document(document_id: str, version: bytes, created: bytes, data: bytes) -> Document:
+    return Document(document_id, version.decode(), int(created or 0), data)
 
 
 def _nonce() -> str:
@@ -197,7 +303,7 @@ def begin(
 
 
 def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
-    """End mutations. Reads OK | ALREADY | LOST | CONFLICT for each."""
+    """End mutations. Reads OK | ALREADY | LOST | CONFLICT | SEALED for each."""
     argv: list[Argument] = [_clock(clock_ms), _nonce(), worker, len(commits)]
     for one in commits:
         argv.extend(one.argv())
@@ -216,9 +322,21 @@ def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transitio
 def retry(retries: Sequence[Retry], clock_ms: int | None = None) -> Transition[list[Word]]:
     """Give deliveries back. Reads OK | LOST for each."""
     argv: list[Argument] = [_clock(clock_ms), _nonce(), len(retries)]
-    for delivery, attempts, delay_ms in retries:
-        argv.extend((delivery.job_id, delivery.queue, delivery.entry, delivery.token, attempts, delay_ms))
+    for one in retries:
+        held = one.delivery
+        argv.extend((held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms))
+        argv.extend((one.name, one.conflicts, "1" if one.unseal else ""))
     return Transition(scripts.load("retry"), argv, _words)
+
+
+def seal(seals: Sequence[Seal], clock_ms: int | None = None) -> Transition[list[Word]]:
+    """Seal mutations, right before their SQL commits. Reads OK | ALREADY | LOST | CONFLICT for each."""
+    argv: list[Argument] = [_clock(clock_ms), len(seals)]
+    for one in seals:
+        argv.extend((one.delivery.job_id, one.delivery.token, len(one.reads)))
+        for row in one.reads:
+            argv.extend(row)
+    return Transition(scripts.load("seal"), argv, _words)
 
 
 def redeliver(
@@ -316,16 +434,57 @@ def unwatch(job_id: str, mailbox: str) -> Transition[bool]:
     return Transition(scripts.load("unwatch"), ["", job_id, mailbox], bool)
 
 
-def read(items: Sequence[tuple[str, str]]) -> Transition[Snapshot]:
-    """Read documents ('doc'), job states ('job') and idempotency keys ('key') with their versions."""
+def read(things: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> Transition[Snapshot]:
+    """Read documents ('doc'), job states ('job') and idempotency keys ('key') with their versions, and walk scans."""
     argv: list[Argument] = [""]
-    for item in items:
-        argv.extend(item)
+    _extend(argv, things, scans)
 
     def parse(reply: Any) -> Snapshot:
-        return Snapshot(int(reply[0]), [(reply[i].decode(), reply[i + 1]) for i in range(1, len(reply), 2)])
+        found = [_document(key, *row) for (_, key), row in zip(things, reply[1:], strict=False)]
+        walks = [
+            Walked(
+                [_document(row[0].decode(), *row[1:]) for row in walk[1:]],
+                cut=walk[0] == Word.CUT.value.encode(),
+                stale=walk[0] == Word.STALE.value.encode(),
+            )
+            for walk in reply[1 + len(things) :]
+        ]
+        return Snapshot(int(reply[0]), found, walks)
 
     return Transition(scripts.load("read"), argv, parse)
+
+
+def check(
+    sets: Sequence[tuple[Sequence[tuple[str, str, str]], Sequence[tuple[Scan, str]]]],
+) -> Transition[list[Checked]]:
+    """Look whether sets of reads and scans still hold."""
+    argv: list[Argument] = ["", len(sets)]
+    for reads, scans in sets:
+        _extend(argv, reads, [(*scan, found) for scan, found in scans])
+    return Transition(scripts.load("check"), argv, lambda r: [Checked(int(r[0]), bool(holds)) for holds in r[1:]])
+
+
+def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
+    """Make indexes known, and read all there are."""
+
+    def parse(reply: Any) -> Catalog:
+        states = zip(reply[1::2], reply[2::2], strict=True)
+        built = {index.decode(): None if state == b"ready" else int(state) for index, state in states}
+        return Catalog(reply[0].decode(), built)
+
+    return Transition(scripts.load("declare"), ["", *indexes], parse)
+
+
+def reindex(index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]]) -> Transition[Word]:
+    """Build a part of an index: (document id, version, sort key) of what was created up to `after`; None: the rest."""
+    argv: list[Argument] = ["", index, before, "ready" if after is None else after]
+    _extend(argv, rows)
+    return Transition(scripts.load("reindex"), argv, lambda reply: Word(reply.decode()))
+
+
+def forget(index: str) -> Transition[bool]:
+    """Drop an index. Reads whether it was there."""
+    return Transition(scripts.load("forget"), ["", index], bool)
 
 
 def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
@@ -354,6 +513,15 @@ def describe(names: Sequence[str]) -> Transition[list[dict[str, Any] | None]]:
     return Transition(
         scripts.load("describe"), ["", *names], lambda reply: [json.loads(text) if text else None for text in reply]
     )
+
+
+def tally(names: Sequence[str]) -> Transition[list[dict[str, int]]]:
+    """What has become of the jobs of functions: how many ended in each state, and under 'conflicts' those met."""
+
+    def parse_one(pairs: Any) -> dict[str, int]:
+        return {word.decode(): int(number) for word, number in zip(pairs[::2], pairs[1::2], strict=True)}
+
+    return Transition(scripts.load("tally"), ["", *names], lambda reply: list(map(parse_one, reply)))
 
 
 def _clock(clock_ms: int | None) -> Argument:

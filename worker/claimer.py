@@ -78,7 +78,7 @@ class Claimer:
             fields.get(b"token", b"").decode(errors="replace"),
             int(attempt) if attempt.isdigit() else 1,
         )
-        return _with_spec(Held(delivery, None), fields.get(b"spec"))
+        return _with_spec(Held(delivery, None, poison=fields.get(b"poison")), fields.get(b"spec"))
 
     async def _fetch_large(self, held: list[Held]) -> None:
         """Specs too large for the entry, in one call."""

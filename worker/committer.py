@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from scheduler import transitions
@@ -35,12 +35,16 @@ class Committer:
     Args:
         persistence: Sends each call until it is answered.
         worker: The worker's name, for the record.
-        answered: Told what became of each delivery: OK, ALREADY, LOST or CONFLICT.
+        refresh: Learns the catalog of indexes anew, when a commit was made by an older one.
+        answered: Told what became of each delivery: OK, ALREADY, LOST, CONFLICT or STALE.
     """
 
-    def __init__(self, persistence: Persistence, worker: str, answered: Answer) -> None:
+    def __init__(
+        self, persistence: Persistence, worker: str, refresh: Callable[[], Awaitable[None]], answered: Answer
+    ) -> None:
         self._persistence = persistence
         self._worker = worker
+        self._refresh = refresh
         self._answered = answered
         # A full Redis refuses what writes or schedules, and nothing else may wait for that.
         self._effects = Batcher(self._commit, BATCH, _commit_bytes, alone_on=_REFUSED)
@@ -77,9 +81,12 @@ class Committer:
 
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[Word]:
         try:
-            return await self._persistence.run(transitions.commit(commits, self._worker))
+            words = await self._persistence.run(transitions.commit(commits, self._worker))
+            if Word.STALE in words:
+                await self._refresh()
+            return words  # noqa: TRY300
         except ServerError as error:
-            if len(commits) > 1 or not commits[0].has_effects:
+            if len(commits) > 1 or not commits[0].has_effects or commits[0].settled:
                 raise
             (refused,) = commits
             _log.error("refused job_id=%s function=%s: %s", refused.delivery.job_id, refused.name, error)
@@ -93,7 +100,14 @@ class Committer:
 
 
 def _commit_bytes(commit: Commit) -> int:
-    parts = len(commit.reads) + len(commit.writes) + len(commit.children) + len(commit.cancels)
+    parts = (
+        len(commit.reads)
+        + sum(scan.most for scan, _ in commit.scans)
+        + len(commit.writes)
+        + len(commit.entries)
+        + len(commit.children)
+        + len(commit.cancels)
+    )
     return (
         len(commit.value)
         + sum(len(data) for _, _, data in commit.writes)

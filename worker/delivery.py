@@ -31,12 +31,15 @@ class Held:
         problem: Why it cannot run, '' where it can.
         function: The registered function, None where this deployment has none of that name.
         begun: It is an action, acked and in progress.
-        conflicts: Commits of this delivery that found what they had read changed.
+        conflicts: Starts of this delivery that found what they had read changed.
+        contended: Documents that the last start had read, those first that it meant to write.
+        lane: The document over which it waits its turn, None where it does not.
         started: Monotonic seconds of the last start.
         task: What runs it.
         entered: The task has come to the handler; a task cancelled before its first step would end without a word.
         interruption: Why the handler was or is to be cancelled.
         failure: What the job fails with, if it does; for the log, once Redis has it.
+        poison: The error, packed, of a sealed job past the cap of deaths: it is not to be started again (C3.4).
     """
 
     delivery: Delivery
@@ -45,11 +48,14 @@ class Held:
     function: AnyFunction | None = None
     begun: bool = False
     conflicts: int = 0
+    contended: tuple[str, ...] = ()
+    lane: str | None = None
     started: float = field(default_factory=time.monotonic)
     task: asyncio.Task[None] | None = None
     entered: bool = False
     interruption: Interruption | None = None
     failure: JobError | None = None
+    poison: bytes | None = None
 
     @property
     def name(self) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from scheduler import values
-from scheduler.context import ActionContext, Bridge, Host, MutationContext, blocking_context
+from scheduler.context import ActionContext, Bridge, Context, Host, MutationContext, blocking_context
 from scheduler.errors import InvalidArguments, LimitExceeded
 from scheduler.function import AnyFunction
+from scheduler.sql_context import SqlContext
 from scheduler.transaction import Conflict, Transaction
 from worker.delivery import Held, Interruption
+from worker.threads import run_in
+from worker.unit import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +62,22 @@ class Executor:
         self._bridge = Bridge(self._loop)
         self._result_bytes = result_bytes
 
-    async def run_mutation(self, held: Held, function: AnyFunction, host: Host, transaction: Transaction) -> Ended:
-        """Start a mutation once; what it did is in the transaction, which is closed when this returns."""
-        ctx = MutationContext(
+    async def run_mutation(
+        self, held: Held, function: AnyFunction, host: Host, transaction: Transaction, unit: Unit | None = None
+    ) -> Ended:
+        """Start a mutation once; what it did is in the transaction, closed when this returns, and in the unit."""
+        ctx = mutation_context(
             host,
             transaction,
+            function,
+            unit,
             job_id=held.delivery.job_id,
             name=held.name,
             now_ms=host.producer.clock.now_ms(),
             attempt=held.attempt,
         )
         try:
-            return await self._run(held, function, ctx)
+            return await self._run(held, function, ctx, unit)
         finally:
             transaction.close()
 
@@ -80,18 +86,26 @@ class Executor:
         ctx = ActionContext(host, job_id=held.delivery.job_id, name=held.name, attempt=held.attempt)
         return await self._run(held, function, ctx)
 
-    async def call(self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any) -> Any:
-        """Call the handler of a job with bound arguments."""
+    async def call(
+        self,
+        function: AnyFunction,
+        ctx: Context,
+        args: Any,
+        kwargs: Any,
+        unit: Unit | None = None,
+    ) -> Any:
+        """Call the handler of a job with bound arguments, in the thread of its unit if it has one."""
+        own = None if unit is None else unit.threads
         try:
-            return await self._call(self._threads, function, ctx, args, kwargs)
+            return await self._call(own or self._threads, function, ctx, args, kwargs)
         except asyncio.CancelledError:
-            if not function.is_async:
+            if own is not None and unit is not None:
+                unit.abandon()
+            elif not function.is_async:
                 self._leave_threads()
             raise
 
-    async def call_nested(
-        self, function: AnyFunction, ctx: MutationContext | ActionContext, args: Any, kwargs: Any
-    ) -> Any:
+    async def call_nested(self, function: AnyFunction, ctx: Context, args: Any, kwargs: Any) -> Any:
         """Call a handler from within another, in a thread of its own: those of the jobs may all wait for theirs."""
         if function.is_async:
             return await self._call(self._threads, function, ctx, args, kwargs)
@@ -113,25 +127,20 @@ class Executor:
         self,
         threads: ThreadPoolExecutor,
         function: AnyFunction,
-        ctx: MutationContext | ActionContext,
+        ctx: Context,
         args: Any,
         kwargs: Any,
     ) -> Any:
         if function.is_async:
             return await function.handler(ctx, *args, **kwargs)
         twin = blocking_context(ctx, self._bridge)
-        returned, raised = await self._loop.run_in_executor(
-            threads, _call_quietly, lambda: function.handler(twin, *args, **kwargs)
-        )
-        if raised is not None:
-            raise raised
-        return returned
+        return await run_in(threads, lambda: function.handler(twin, *args, **kwargs))
 
     def close(self) -> None:
         """Start no more threads; those that run are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, held: Held, function: AnyFunction, ctx: MutationContext | ActionContext) -> Ended:
+    async def _run(self, held: Held, function: AnyFunction, ctx: Context, unit: Unit | None = None) -> Ended:
         assert held.spec is not None
         if held.interruption is not None:
             return Interrupted(held.interruption)
@@ -139,7 +148,7 @@ class Executor:
         limit = self._loop.call_later(function.timeout_s, held.interrupt, Interruption.TIME_LIMIT)
         try:
             args, kwargs = function.parameters.bind(tuple(held.spec.args), held.spec.kwargs)
-            ended: Ended = self._pack(await self.call(function, ctx, args, kwargs))
+            ended: Ended = self._pack(await self.call(function, ctx, args, kwargs, unit))
         except Conflict:
             ended = Conflicted()
         except asyncio.CancelledError as error:
@@ -148,6 +157,7 @@ class Executor:
             ended = Raised(error)
         finally:
             limit.cancel()
+            held.entered = False  # what follows is not cut off by a cancel
         if held.interruption is None:
             return ended
         _uncancel()
@@ -167,18 +177,22 @@ def _uncancel() -> None:
         task.uncancel()
 
 
-def _call_quietly(handler: Callable[[], Any]) -> tuple[Any, BaseException | None]:
-    """Some exceptions (StopIteration) cannot pass through a future; so they return."""
-    try:
-        return handler(), None
-    except BaseException as error:  # noqa: BLE001  raised again on the event loop
-        return None, error
+def mutation_context(
+    host: Host, transaction: Transaction, function: AnyFunction, unit: Unit | None, **options: Any
+) -> MutationContext:
+    """The context of a mutation, with a session where it has a unit."""
+    if unit is None:
+        return MutationContext(host, transaction, **options)
+    assert function.transaction is not None
+    return SqlContext(host, transaction, function.transaction, unit.session, **options)
 
 
 def not_runnable(held: Held) -> Raised | None:
     """Why a job cannot even be called, None where it can (C2.6: failed, not retried, not lost)."""
     if held.spec is None:
         return Raised(InvalidArguments(held.problem or "spec: there is none"))
+    if held.poison is not None:
+        return Raised(RuntimeError("took its worker down too often"))
     if held.function is None:
         return Raised(LookupError(f"no function {held.name!r} in the deployment that ran it"))
     return None

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from scheduler import transitions, values
 from scheduler.backoff import jittered_ms
 from scheduler.batcher import Batcher
 from scheduler.call import Request
-from scheduler.context import MutationContext
+from scheduler.catalog import IndexCatalog
+from scheduler.context import MutationContext, QueryContext
+from scheduler.documents import Tables
 from scheduler.errors import TooManyConflicts
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId
+from scheduler.job import JobState
 from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
+from scheduler.reading import Check, Question, Read, Reader, SerialReader, Survey
 from scheduler.store import AsyncStore, ServerError
 from scheduler.transaction import Conflict, Transaction
-from scheduler.transitions import Commit, Delivery, Snapshot, Word
+from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
+from worker.at_once import run_at_once
 from worker.executor import Executor
 from worker.persistence import Persistence
 
@@ -27,19 +32,35 @@ T = TypeVar("T")
 
 _TRIES = 5
 _CONFLICT_MS = (10, 1_000)
+_READ_DOCUMENTS, _CHECKED_DOCUMENTS = 1_000, 4_000
+"""Documents that one call may look at: a few ms of the server."""
 
 
 class WorkerHost:
     """The worker as contexts see it."""
 
-    def __init__(self, store: AsyncStore, producer: Producer, executor: Executor, persistence: Persistence) -> None:
+    def __init__(
+        self,
+        store: AsyncStore,
+        producer: Producer,
+        executor: Executor,
+        persistence: Persistence,
+        catalog: IndexCatalog,
+        refresh: Callable[[], Awaitable[None]],
+    ) -> None:
         self._store = store
         self._executor = executor
         self._persistence = persistence
+        self._catalog = catalog
+        self._refresh = refresh
         self.producer = producer
+        self.tables = Tables(producer.app.tables, catalog)
         # Handlers that read or schedule at the same time share a call.
-        self._reads: Batcher[Sequence[tuple[str, str]], Snapshot] = Batcher(
-            self._send_reads, 100, alone_on=(ServerError,)
+        self._reads: Batcher[Read, Snapshot] = Batcher(
+            self._send_reads, 100, _documents_read, _READ_DOCUMENTS, (ServerError,)
+        )
+        self._checks: Batcher[Check, Checked] = Batcher(
+            self._send_checks, 100, _documents_checked, _CHECKED_DOCUMENTS, (ServerError,)
         )
         self._schedules: Batcher[Request, tuple[Word, str]] = Batcher(
             self._send_schedules, BATCH_JOBS, lambda request: request.size, BATCH_BYTES, (ServerError,)
@@ -52,8 +73,11 @@ class WorkerHost:
         _, job_id = await self._schedules.submit(request)
         return JobId(job_id)
 
-    def transaction(self) -> Transaction:
-        return Transaction(self._reads.submit, self.producer.app.limits)
+    def transaction(self, *, documents: bool = True) -> Transaction:
+        return Transaction(self.producer.app.limits, self._catalog, documents=documents)
+
+    def reader(self) -> Reader:
+        return SerialReader(self._answer)
 
     async def run_handler(self, function: AnyFunction, ctx: Any, args: Any, kwargs: Any) -> Any:
         return await self._executor.call_nested(function, ctx, args, kwargs)
@@ -65,6 +89,8 @@ class WorkerHost:
             TooManyConflicts: The fifth time was in vain too.
             Exception: What the handler raised, after what it had read was found unchanged.
         """
+        if function.transaction is not None:
+            return await run_at_once(self, self._executor, self._persistence, function, parent, args, kwargs)
         for attempt in range(1, _TRIES + 1):
             transaction = self.transaction()
             ctx = MutationContext(
@@ -80,12 +106,38 @@ class WorkerHost:
                 async with asyncio.timeout(function.timeout_s):
                     result = await self._executor.call_nested(function, ctx, args, kwargs)
                 values.pack(result, "result")
-                if await self._commit(function, transaction):
+                if not transaction.conflicted and await self._commit(function, transaction):
                     return result
             except Conflict:
                 pass
             except Exception:
-                if await transaction.still_holds():
+                if not transaction.conflicted and await self.reader()(transaction.still_holds()):
+                    raise
+            finally:
+                transaction.close()
+            await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
+        raise TooManyConflicts(f"{function.name}: what it read was changed by others {_TRIES} times in a row")
+
+    async def run_query(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
+        """Run a query on one consistent state; up to five times if others change what it reads meanwhile.
+
+        Raises:
+            TooManyConflicts: The fifth time was in vain too.
+            Exception: What the handler raised.
+        """
+        for attempt in range(1, _TRIES + 1):
+            transaction = self.transaction()
+            now_ms = self.producer.clock.now_ms()
+            ctx = QueryContext(self, transaction, self.reader(), parent, function.name, now_ms)
+            try:
+                async with asyncio.timeout(function.timeout_s):
+                    result = await self._executor.call_nested(function, ctx, args, kwargs)
+                if not transaction.conflicted:
+                    return result
+            except Conflict:
+                pass
+            except Exception:
+                if not transaction.conflicted:
                     raise
             finally:
                 transaction.close()
@@ -94,25 +146,43 @@ class WorkerHost:
 
     async def _commit(self, function: AnyFunction, transaction: Transaction) -> bool:
         no_job = Delivery("", "", "", f"{secrets.token_urlsafe(16)}:0", 1)
-        commit = Commit(
-            no_job,
-            function.name,
-            "",
-            0,
-            "success",
-            b"",
-            transaction.reads,
-            transaction.writes,
-            transaction.children,
-            transaction.cancels,
-        )
+        commit = Commit(no_job, function.name, "", 0, JobState.SUCCESS, b"").with_effects(transaction)
         (word,) = await self._persistence.run(transitions.commit([commit], ""))
+        if word is Word.STALE:
+            await self._refresh()
         return word in (Word.OK, Word.ALREADY)
 
-    async def _send_reads(self, wanted: Sequence[Sequence[tuple[str, str]]]) -> list[Snapshot]:
-        snapshot = await self._store.run(transitions.read([item for items in wanted for item in items]))
-        left = iter(snapshot.items)
-        return [Snapshot(snapshot.sequence, list(itertools.islice(left, len(items)))) for items in wanted]
+    async def _answer(self, question: Question) -> Snapshot | Checked | Catalog:
+        match question:
+            case Read():
+                return await self._reads.submit(question)
+            case Check():
+                return await self._checks.submit(question)
+            case Survey():
+                return await self._store.run(transitions.declare())
+
+    async def _send_reads(self, reads: Sequence[Read]) -> list[Snapshot]:
+        snapshot = await self._store.run(
+            transitions.read(
+                [thing for read in reads for thing in read.things], [scan for read in reads for scan in read.scans]
+            )
+        )
+        things, walks = iter(snapshot.things), iter(snapshot.walks)
+        return [
+            Snapshot(snapshot.sequence, list(islice(things, len(read.things))), list(islice(walks, len(read.scans))))
+            for read in reads
+        ]
+
+    async def _send_checks(self, checks: Sequence[Check]) -> list[Checked]:
+        return await self._store.run(transitions.check(checks))
 
     async def _send_schedules(self, requests: Sequence[Request]) -> list[tuple[Word, str]]:
         return await self._store.run(transitions.schedule(requests))
+
+
+def _documents_read(read: Read) -> int:
+    return len(read.things) + sum(scan.most for scan in read.scans)
+
+
+def _documents_checked(check: Check) -> int:
+    return len(check.reads) + sum(scan.most for scan, _ in check.scans)

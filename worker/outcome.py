@@ -16,6 +16,7 @@ from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
 _TRANSIENT_MS = (500, 2 * 3600 * 1000)
 _CONFLICT_MS = (10, 60 * 1000)
 _IN_PLACE_MS = 100
+_AT_ONCE, _IN_LANE, _LANE_MS = 3, 30, (1, 100)
 _TRACEBACK_CHARS = 16_000
 _MESSAGE_CHARS = 4_000
 
@@ -30,11 +31,18 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class InTurn:
+    """Start it again after `delay_ms`, once it is its turn among those that lost over the same document."""
+
+    delay_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """The delivery is another's, or the job has ended: there is nothing to say."""
 
 
-Next = Commit | Finish | Retry | Again | Nothing
+Next = Commit | Finish | Retry | Again | InTurn | Nothing
 
 
 def after_mutation(
@@ -55,13 +63,13 @@ def after_mutation(
         case Interrupted(Interruption.LEASE_LOST):
             return Nothing()
         case Interrupted(Interruption.STOP):
-            return Retry(held.delivery, held.attempt, 0)
+            return give_back(held, 0)
         case Interrupted():
             return _commit(held, JobState.FAILED, time_limit_error(held).pack(), transaction, effects=False)
         case Raised() if transaction is not None and transaction.conflicted:
             return after_conflict(held, jitter)
         case Raised(error) if isinstance(error, transient):
-            return Retry(held.delivery, held.attempt, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
+            return after_transient(held, jitter)
         case Raised(error):
             # With what it read: a handler that failed on what it half saw is run again, not failed for good (C3.2).
             return _commit(held, JobState.FAILED, describe(error).pack(), transaction, effects=False)
@@ -69,9 +77,24 @@ def after_mutation(
 
 
 def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
-    """Conflicts never give up: soon ones are tried again here, later ones hold no lease meanwhile (C3.3)."""
-    delay_ms = jitter(held.conflicts + 1, *_CONFLICT_MS)
-    return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else Retry(held.delivery, held.attempt, delay_ms)
+    """Conflicts never give up (C3.3): first in turn with others of this worker, then later and later.
+
+    Soon ones are tried again here, later ones hold no lease meanwhile.
+    """
+    if held.contended and held.conflicts <= _IN_LANE:
+        return InTurn(0 if held.conflicts <= _AT_ONCE else jitter(held.conflicts - _AT_ONCE, *_LANE_MS))
+    delay_ms = jitter(held.conflicts, *_CONFLICT_MS)
+    return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else give_back(held, delay_ms)
+
+
+def give_back(held: Held, delay_ms: int) -> Retry:
+    """The delivery goes back, to run again after `delay_ms`."""
+    return Retry(held.delivery, held.attempt, delay_ms, held.name, held.conflicts)
+
+
+def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
+    """What passes with time: the delivery goes back, and comes again later each time (C3.3)."""
+    return give_back(held, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
 
 
 def after_action(held: Held, ended: Ended) -> Next:
@@ -95,7 +118,14 @@ def after_action(held: Held, ended: Ended) -> Next:
 def failed_commit(commit: Commit, error: BaseException) -> Commit:
     """A commit that the server refused for what it says becomes a failure without effects."""
     return commit._replace(
-        state=JobState.FAILED, value=describe(error).pack(), reads=(), writes=(), children=(), cancels=()
+        state=JobState.FAILED,
+        value=describe(error).pack(),
+        reads=(),
+        scans=(),
+        writes=(),
+        entries=(),
+        children=(),
+        cancels=(),
     )
 
 
@@ -126,19 +156,10 @@ def _storable(text: str) -> str:
 def _commit(
     held: Held, state: JobState, value: bytes, transaction: Transaction | None, *, effects: bool = True
 ) -> Commit:
-    elapsed_ms = held.elapsed_ms()
-    commit = Commit(held.delivery._replace(attempt=held.attempt), held.name, held.key, elapsed_ms, state, value)
+    commit = Commit(
+        held.delivery._replace(attempt=held.attempt), held.name, held.key, held.elapsed_ms(), state, value,
+        conflicts=held.conflicts,
+    )  # fmt: skip
     if transaction is None:
         return commit
-    if not effects:
-        return commit._replace(reads=transaction.reads)
-    return commit._replace(
-        reads=transaction.reads,
-        writes=transaction.writes,
-        # A delay counts from the mutation's start (C2.7); the script counts from its own time.
-        children=[
-            child._replace(ms=child.ms - elapsed_ms) if child.mode == "after" else child
-            for child in transaction.children
-        ],
-        cancels=transaction.cancels,
-    )
+    return commit.with_effects(transaction) if effects else commit.with_reads(transaction)

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from scheduler import transitions
 from scheduler.app import App
+from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.transitions import Argument
 from worker.persistence import Persistence
@@ -30,6 +31,7 @@ class Presence:
         promoter: The name its promoter uses, so that leaving frees that lease too.
         clock: Told Redis time at each announcement.
         reader_id: The connection id of the blocking reader, None where unknown.
+        catalog: Told which indexes there are.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Presence:
         promoter: str,
         clock: RedisClock,
         reader_id: Callable[[], int | None],
+        catalog: IndexCatalog,
     ) -> None:
         self._persistence = persistence
         self._app = app
@@ -47,6 +50,7 @@ class Presence:
         self._promoter = promoter
         self._clock = clock
         self._reader_id = reader_id
+        self._catalog = catalog
 
     async def join(self) -> None:
         """Announce the worker, its functions and the retention its deployment wants; make its queues' groups."""
@@ -71,6 +75,11 @@ class Presence:
             )
         )
         self._clock.observe(now_ms)
+        await self.declare()
+
+    async def declare(self) -> None:
+        """Make the app's indexes known, and learn which there are."""
+        self._catalog.learn(await self._persistence.run(transitions.declare(self._catalog.declared)))
 
     async def run(self) -> None:
         """Announce again about once a minute, until cancelled."""

@@ -13,10 +13,12 @@ from typing import assert_never
 from scheduler import transitions
 from scheduler.app import App
 from scheduler.backoff import Outage
+from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.ids import JobIds
+from scheduler.indexer import Indexer
 from scheduler.janitor import Janitor
 from scheduler.job import JobError, JobState
 from scheduler.keys import Keys
@@ -30,11 +32,24 @@ from worker.connections import Connections
 from worker.delivery import Held, Interruption
 from worker.executor import Executor, not_runnable
 from worker.host import WorkerHost
+from worker.inbox import Inbox
 from worker.joblog import log_answer, log_retry
+from worker.lanes import Lanes
 from worker.lease import Lease
-from worker.outcome import Again, Next, Nothing, after_action, after_conflict, after_mutation
+from worker.outcome import (
+    Again,
+    InTurn,
+    Next,
+    Nothing,
+    after_action,
+    after_conflict,
+    after_mutation,
+    after_transient,
+    give_back,
+)
 from worker.persistence import Persistence
 from worker.presence import Presence
+from worker.pruner import Pruner
 from worker.settings import WorkerSettings
 
 _log = logging.getLogger("duestream.worker")
@@ -79,14 +94,20 @@ class Worker:
             outage=self._outage,
         )
         reader_id = connections.reader_id
-        self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id)
+        catalog = IndexCatalog(app.indexes)
+        self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id, catalog)
+        self._indexer = Indexer(self._store, catalog, self._presence.declare, self._outage)
         self._claimer = Claimer(
             self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
         )
-        self._committer = Committer(self._persistence, name, self._answered)
+        self._committer = Committer(self._persistence, name, self._presence.declare, self._answered)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
         producer = Producer(app, JobIds(clock.now_ms), clock)
-        self._host = WorkerHost(self._store, producer, self._executor, self._persistence)
+        self._host = WorkerHost(
+            self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
+        )
+        self._inbox = Inbox(app, self._host, self._executor, self._persistence)
+        self._pruner = Pruner(app, self._store, clock, lambda: self._promoter.leads, self._outage)
         self._lease = Lease(
             connections.lease_store(keys),
             name,
@@ -97,6 +118,7 @@ class Worker:
         )
         self._running = 0
         self._waiting: deque[Held] = deque()
+        self._lanes = Lanes()
         self._again: dict[Held, asyncio.TimerHandle] = {}
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
@@ -117,9 +139,10 @@ class Worker:
             settings.name, self._app.namespace, ",".join(settings.queues), settings.concurrency,
             len(self._app.functions),
         )  # fmt: skip
-        rooms = [self._keep("presence", self._presence.run)]
+        rooms = [self._keep("presence", self._presence.run), self._keep("indexer", self._indexer.run)]
         if settings.promote:
             rooms += [self._keep("promoter", self._promoter.run), self._keep("janitor", self._janitor.run)]
+            rooms += [self._keep("pruner", self._pruner.run)] if self._pruner.needed else []
         background = [asyncio.create_task(room) for room in rooms]
         claiming = asyncio.create_task(self._keep("claimer", self._claim))
         try:
@@ -275,6 +298,8 @@ class Worker:
         return after_action(held, ended)
 
     async def _run_mutation(self, held: Held) -> Next:
+        if held.function is not None and held.function.transaction is not None:
+            return await self._inbox.run(held)
         problem = not_runnable(held)
         if problem is not None:
             return after_mutation(held, problem, None, ())
@@ -282,6 +307,9 @@ class Worker:
         transaction = self._host.transaction()
         ended = await self._executor.run_mutation(held, held.function, self._host, transaction)
         transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *held.function.transient)
+        held.contended = transaction.contended
+        if transaction.conflicted and held.interruption is None:
+            held.conflicts += 1
         return after_mutation(held, ended, transaction, transient)
 
     # From the handler to the record
@@ -298,15 +326,34 @@ class Worker:
                 held.failure = None
                 log_retry(held, delay_ms)
                 self._committer.retry(held, follows)
+            case InTurn(delay_ms) if not self._stopping.is_set():
+                if self._lanes.join(held):
+                    self._restart_after(delay_ms, held)
             case Again(delay_ms) if not self._stopping.is_set():
-                self._again[held] = asyncio.get_running_loop().call_later(delay_ms / 1000, self._restart, held)
-            case Again():
-                self._committer.retry(held, Retry(held.delivery, held.attempt, 0))
+                self._leave_lane(held)
+                self._restart_after(delay_ms, held)
+            case Again() | InTurn():
+                self._committer.retry(held, give_back(held, 0))
             case Nothing():
                 self._drop(held)
             case _:
                 assert_never(follows)
         self._make_room()
+
+    def _restart_after(self, delay_ms: int, held: Held) -> None:
+        if delay_ms:
+            self._again[held] = asyncio.get_running_loop().call_later(delay_ms / 1000, self._restart, held)
+        else:
+            self._restart(held)
+
+    def _leave_lane(self, held: Held) -> None:
+        following = self._lanes.leave(held)
+        if following is None:
+            return
+        if self._stopping.is_set():
+            self._committer.retry(following, give_back(following, 0))
+        else:
+            self._restart(following)
 
     def _restart(self, held: Held) -> None:
         self._again.pop(held, None)
@@ -316,14 +363,17 @@ class Worker:
 
     def _answered(self, held: Held, word: Word) -> None:
         log_answer(held, word)
-        if word is Word.CONFLICT:
+        if word in (Word.CONFLICT, Word.STALE):
             held.conflicts += 1
             self._follow(held, after_conflict(held))
+        elif word is Word.SEALED:
+            self._follow(held, after_transient(held))
         else:
             self._drop(held)
 
     def _drop(self, held: Held) -> None:
         self._lease.remove(held)
+        self._leave_lane(held)
         self._make_room()
 
     def _make_room(self) -> None:
@@ -340,6 +390,8 @@ class Worker:
                 else:
                     self._waiting.remove(held)
                 self._drop(held)
+            elif self._lanes.is_waiting(held):
+                self._drop(held)
             elif held.begun or not held.is_action:
                 held.interrupt(Interruption.LEASE_LOST)
 
@@ -351,6 +403,8 @@ class Worker:
             timer.cancel()
             self._follow(held, Again(0))
         self._again.clear()
+        for held in self._lanes.dissolve():
+            self._committer.retry(held, give_back(held, 0))
         while self._waiting:
             held = self._waiting.popleft()
             self._committer.retry(held, Retry(held.delivery, held.attempt - 1, 0))

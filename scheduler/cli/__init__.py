@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from scheduler.cli.cancel import cancel
+from scheduler.cli.db import db
 from scheduler.cli.enqueue import enqueue
 from scheduler.cli.function import function
 from scheduler.cli.group import Cli
@@ -30,5 +31,5 @@ def cli() -> None:
     """
 
 
-for _command in (enqueue, cancel, job, queue, worker, function, info, server):
+for _command in (enqueue, cancel, job, queue, worker, function, db, info, server):
     cli.add_command(_command)

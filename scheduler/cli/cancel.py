@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from scheduler.cli.consent import ask
 from scheduler.cli.filters import filter_options, given
 from scheduler.cli.output import json_option, print_json, print_table
 from scheduler.cli.session import Session, Target, target_options
@@ -59,17 +60,9 @@ def _cancel_all(session: Session, chosen: dict[str, Any], *, yes: bool, as_json:
 
 
 def _confirm(session: Session, chosen: dict[str, Any]) -> None:
-    """Ask on stderr; without an answer nothing is canceled."""
-    from scheduler.cli.group import Refused
     from scheduler.job import JobState
 
     count = sum(session.scheduler.count(state=one, **chosen) for one in (JobState.PENDING, JobState.IN_PROGRESS))
     which = "".join(f", {name} {value}" for name, value in chosen.items())
     question = f"Cancel {count:,} job{'' if count == 1 else 's'} of {session.app.namespace}{which}?"
-    try:
-        agreed = click.confirm(question, err=True)
-    except click.Abort:
-        click.echo(err=True)
-        agreed = False
-    if not agreed:
-        raise Refused("nothing was canceled (--yes cancels without asking)")
+    ask(question, "nothing was canceled (--yes cancels without asking)")

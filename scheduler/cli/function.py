@@ -1,4 +1,4 @@
-"""`duestream function list`: what can be scheduled."""
+"""`duestream function list`: what can be scheduled, and what has become of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def function() -> None:
 @json_option
 @target_options
 def list_(target: Target, as_json: bool) -> None:
-    """List the functions that live workers registered; with --app, those of the app."""
+    """List the functions that live workers registered, how their jobs ended, and how many conflicts they met.
+
+    With --app those of the app are listed, without a look at the server.
+    """
     functions = _read(target)
     if as_json:
         print_json([dataclasses.asdict(one) for one in functions])
@@ -35,11 +38,13 @@ def list_(target: Target, as_json: bool) -> None:
     rows = [
         (
             one.name, one.kind, "internal" if one.internal else "public", one.queue,
-            ", ".join(map(_parameter, one.parameters)) or "-", one.doc or "-",
+            ", ".join(map(_parameter, one.parameters)) or "-",
+            _finished(one), "-" if one.conflicts is None else f"{one.conflicts:,}", one.doc or "-",
         )
         for one in functions
     ]  # fmt: skip
-    print_table(("name", "kind", "visibility", "queue", "parameters", "doc"), rows, empty="no functions")
+    columns = ("name", "kind", "visibility", "queue", "parameters", "finished", ">conflicts", "doc")
+    print_table(columns, rows, empty="no functions")
 
 
 def _read(target: Target) -> list[FunctionView]:
@@ -50,6 +55,11 @@ def _read(target: Target) -> list[FunctionView]:
         return [FunctionView.of(name, one.describe()) for name, one in sorted(app.functions.items())]
     with target.open() as session:
         return session.store.drive(read_functions(session.store.keys))
+
+
+def _finished(one: FunctionView) -> str:
+    counts = one.finished or {}
+    return ", ".join(f"{number:,} {state}" for state, number in counts.items() if number) or "-"
 
 
 def _parameter(one: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 worker's name, 3 lease in ms, 4 n, then n times: id, queue, entry, token, attempt
--- Returns n words: OK; ALREADY, this worker's own call was applied before; LOST, the delivery is another's or the job ended.
+-- Returns n words: OK; ALREADY, this worker's own call was applied before; LOST, the delivery is another's, the job ended, or it is
+--         sealed: it was a mutation when it last ran, and that one's SQL may have committed.
 -- Again: ALREADY, nothing changes.
 -- Cost  O(n log running). Caller: worker, one call for all actions of a claim.
 -- flags: allow-oom
@@ -17,12 +18,12 @@ local replies = {}
 redis.call('ZCARD', NS .. 'running')
 for i = 1, count do
   local at = 5 + (i - 1) * ARGS
-  local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'worker')
+  local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'worker', 'sealed')
   redis.call('XLEN', NS .. 'ready:' .. ARGV[at + 1])
   if status[2] ~= ARGV[at + 3] then
     replies[i] = 'LOST'
   elseif not status[1] then
-    replies[i] = 'OK'
+    replies[i] = status[4] and 'LOST' or 'OK'
   elseif status[1] == 'inProgress' and status[3] == worker then
     replies[i] = 'ALREADY'
   else

@@ -3,7 +3,7 @@
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', then the ids
 -- Returns a word for each id: CANCELED, it was pending; RUNNING, an action in progress, its result will be dropped;
---         FINISHED, it had ended; UNKNOWN, there is no such job. The last two change nothing.
+--         FINISHED, it had ended or is sealed; UNKNOWN, there is no such job. The last two change nothing.
 -- Again: FINISHED.
 -- Cost  O(ids log due). Caller: Scheduler, ctx.scheduler of actions.
 -- flags: allow-oom

@@ -1,48 +1,51 @@
--- Ends mutations: writes, children, cancels, result, acknowledgement and change of state, all together or not at all (C3.1).
+-- Ends mutations: writes, children, cancels, result, acknowledgement and change of state of each all together or not at all (C3.1).
+-- One after the other: each is checked and then written, so a later one sees what an earlier one of the same call did.
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 nonce, 3 worker's name, 4 n, then n times:
 --         id, function, queue, idempotency key or '', entry, token, attempt, ms since it started,
---         state ('success' | 'failed'), result or error (msgpack),
+--         state ('success' | 'failed'), result or error (msgpack), conflicts before this commit, version of the catalog,
 --         reads,    then for each: kind, key, the version seen (see versions.lua)
+--         scans,    then for each: SCAN_ARGS, the ids found, joined by spaces
 --         writes,   then for each: op ('put' | 'add' | 'del'), document id, data (msgpack, '' for 'del')
+--         entries,  then for each: op ('add' | 'del'), index after the prefix, document id, sort key of the values
 --         children, then for each: CREATE_ARGS (see create.lua)
 --         cancels,  then for each: id
 --       A mutation that an action runs at once is no job of its own: its id, queue, key and entry are '', and a marker named
 --       by its token takes the place of the record.
 -- Returns n words: OK; ALREADY, this delivery was committed before; LOST, it is another's or the job ended;
---         CONFLICT, something it read has changed.
+--         CONFLICT, something it read has changed; STALE, it writes by an older catalog of indexes than there is;
+--         SEALED, another delivery sealed it, and this one has not asked SQL.
 -- Again: ALREADY, nothing changes.
--- Cost  O(n log done + reads + writes + children). Caller: Committer.
+-- Cost  O(n log done + reads + documents found + writes + children). Caller: Committer.
 -- Memory: refused as a whole when the server is full, unless no job of the call writes, schedules or cancels (the caller chooses)
 -- include: base
+-- include: arguments
 -- include: spec
 -- include: complete
 -- include: deliver
 -- include: due
 -- include: create
 -- include: withdraw
+-- include: entry
 -- include: versions
 
 local now, soon = read_clock()
-local nonce, worker, count = ARGV[2], ARGV[3], tonumber(ARGV[4])
-local cursor = 5
-
-local function take(n)
-  cursor = cursor + n
-  return cursor - n
-end
-
--- Each list becomes places in ARGV: nothing is copied before it is written.
-local function take_list(width)
-  local places = {}
-  for i = 1, tonumber(ARGV[take(1)]) do
-    places[i] = take(width)
-  end
-  return places
-end
+local nonce, worker, count = take(), take(), tonumber(take())
+local catalog = redis.call('HGET', NS .. 'indexes', 'version') or '0'
 
 local MARKER_MS = 600 * 1000
+
+local function take_job()
+  local at = skip(12)
+  return {
+    id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], key = ARGV[at + 3], entry = ARGV[at + 4],
+    token = ARGV[at + 5], attempt = ARGV[at + 6], elapsed = tonumber(ARGV[at + 7]), state = ARGV[at + 8],
+    value = ARGV[at + 9], conflicts = tonumber(ARGV[at + 10]), catalog = ARGV[at + 11],
+    reads = take_list(3), scans = take_list(SCAN_ARGS + 1), writes = take_list(3), entries = take_list(4),
+    children = take_list(CREATE_ARGS), cancels = take_list(1),
+  }
+end
 
 local function marker_of(job)
   return NS .. 'applied:' .. job.token
@@ -53,33 +56,43 @@ local function check_fence(job)
   if job.id == '' then
     return redis.call('EXISTS', marker_of(job)) == 1 and 'ALREADY' or 'OK'
   end
-  local status = redis.call('HMGET', NS .. 'status:' .. job.id, 'state', 'token', 'waiters')
+  local status = redis.call('HMGET', NS .. 'status:' .. job.id, 'state', 'token', 'waiters', 'sealed')
   job.waiters = status[3]
   if status[2] ~= job.token then
     return 'LOST'
   end
+  if not status[1] and status[4] and status[4] ~= job.token then
+    return 'SEALED'
+  end
   return status[1] and 'ALREADY' or 'OK'
 end
 
--- What the accepted jobs of this call are about to change: a later one of the same call that read it has a conflict.
-local changed = {}
-
-local function check_reads(reads)
-  for _, at in ipairs(reads) do
-    local kind, key = ARGV[at], ARGV[at + 1]
-    if changed[kind .. ':' .. key] or version_of(kind, key) ~= ARGV[at + 2] then
-      return 'CONFLICT'
-    end
+local function check_reads(job)
+  if not still_holds(job.reads, job.scans) then
+    return 'CONFLICT'
   end
-  return 'OK'
+  return (#job.writes > 0 and job.catalog ~= catalog) and 'STALE' or 'OK'
 end
 
--- Wrong types fail here, before the first write; whatever is read before a write carries its version in the read set.
-local function check_effects(job)
+-- Documents and their entries. `created` holds the number of creation by document id; that of a new one is still to come.
+local function check_writes(job)
+  job.created = {}
   for _, at in ipairs(job.writes) do
-    redis.call('HLEN', NS .. 'doc:' .. ARGV[at + 1])
-    redis.call('ZCARD', NS .. 'table:' .. ARGV[at + 1]:match('^[^:]*'))
+    local id = ARGV[at + 1]
+    job.created[id] = redis.call('HGET', NS .. 'doc:' .. id, 'created') or ARGV[at] == 'add'
+    redis.call('ZCARD', NS .. 'table:' .. id:match('^[^:]*'))
   end
+  for _, at in ipairs(job.entries) do
+    redis.call('ZCARD', NS .. 'index:' .. ARGV[at + 1])
+    local id = ARGV[at + 2]
+    local known = job.created[id]
+    assert(known == true and ARGV[at] == 'add' or tonumber(known), id .. ' is damaged: it has no number of creation')
+  end
+end
+
+-- Wrong types fail here, before the first write of the job.
+local function check_effects(job)
+  check_writes(job)
   for i, at in ipairs(job.children) do
     local child = read_create(at)
     job.children[i] = child
@@ -89,25 +102,30 @@ local function check_effects(job)
     end
     check_create(child)
   end
+  -- The status does not say yet what this job is about to end, and a job ends once (C5.1).
+  local ended = { [job.id] = true }
   for i, at in ipairs(job.cancels) do
     local outcome, found = look_at_job(ARGV[at])
-    -- The status does not say yet what this call is about to end, and a job ends once (C5.1).
-    if changed['job:' .. found.id] or found.id == job.id then
-      outcome = 'FINISHED'
-    end
-    changed['job:' .. found.id] = changed['job:' .. found.id] or outcome == 'CANCELED' or outcome == 'RUNNING'
-    job.cancels[i] = { outcome, found }
+    job.cancels[i] = { ended[found.id] and 'FINISHED' or outcome, found }
+    ended[found.id] = true
   end
 end
 
-local function mark_changes(job)
-  for _, at in ipairs(job.writes) do
-    changed['doc:' .. ARGV[at + 1]] = true
+-- Word. Nothing of the job is written before it is OK.
+local function check(job)
+  local word = check_fence(job)
+  if word ~= 'OK' then
+    return word
   end
-  for _, child in ipairs(job.children) do
-    changed['key:' .. child.key] = child.key ~= '' or nil
+  if job.id ~= '' then
+    look_at_queue(job.queue)
+    check_complete(job.name, job.waiters)
   end
-  changed['job:' .. job.id] = job.id ~= '' or nil
+  word = check_reads(job)
+  if word == 'OK' then
+    check_effects(job)
+  end
+  return word
 end
 
 local function end_job(job)
@@ -116,77 +134,88 @@ local function end_job(job)
     return
   end
   drop_entry(job.queue, job.entry)
-  redis.call('HDEL', NS .. 'status:' .. job.id, 'entry')
+  redis.call('HDEL', NS .. 'status:' .. job.id, 'entry', 'sealed')
   complete(job.id, job.state, now, job.name, job.key, job.waiters, {
     'started', int(now - job.elapsed), 'worker', worker, 'attempts', job.attempt,
     job.state == 'success' and 'result' or 'error', job.value,
   })
+  if job.conflicts > 0 then
+    redis.call('HINCRBY', NS .. 'stats:' .. job.name, 'conflicts', job.conflicts)
+  end
 end
 
-local function write_documents(job)
-  if #job.writes == 0 then
-    return
-  end
-  local sequence = int(redis.call('INCR', NS .. 'sequence'))
-  local version = sequence .. '-' .. job.token
+-- The first number of creation for what a job adds. The sequence goes up with each commit that writes.
+local function reserve(job)
+  local added = 0
   for _, at in ipairs(job.writes) do
-    local op, id, data = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-    local documents = NS .. 'table:' .. id:match('^[^:]*')
-    if op == 'del' then
-      redis.call('DEL', NS .. 'doc:' .. id)
-      redis.call('ZREM', documents, id)
-    else
-      redis.call('HSET', NS .. 'doc:' .. id, 'version', version, 'data', data)
-      if op == 'add' then
-        redis.call('ZADD', documents, sequence, id)
+    added = added + (ARGV[at] == 'add' and 1 or 0)
+  end
+  return tonumber(redis.call('INCRBY', NS .. 'sequence', math.max(1, added))) - math.max(1, added)
+end
+
+-- An entry holds its document's number of creation: those to be removed go before new documents get theirs, new ones after.
+local function write_entries(job, op)
+  for _, at in ipairs(job.entries) do
+    if ARGV[at] == op then
+      local id = ARGV[at + 2]
+      local entry = make_entry(ARGV[at + 3], job.created[id], id)
+      if op == 'del' then
+        redis.call('ZREM', NS .. 'index:' .. ARGV[at + 1], entry)
+      else
+        redis.call('ZADD', NS .. 'index:' .. ARGV[at + 1], 0, entry)
       end
     end
   end
 end
 
-local jobs = {}
-for i = 1, count do
-  local at = take(10)
-  jobs[i] = {
-    id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], key = ARGV[at + 3], entry = ARGV[at + 4],
-    token = ARGV[at + 5], attempt = ARGV[at + 6], elapsed = tonumber(ARGV[at + 7]), state = ARGV[at + 8],
-    value = ARGV[at + 9], reads = take_list(3), writes = take_list(3), children = take_list(CREATE_ARGS),
-    cancels = take_list(1),
-  }
+-- The version is known to the worker before, and never stands for two payloads: a start that had a conflict has another number.
+local function write_documents(job)
+  if #job.writes == 0 then
+    return
+  end
+  local version, number = job.attempt .. '-' .. job.token, reserve(job)
+  write_entries(job, 'del')
+  for _, at in ipairs(job.writes) do
+    local op, id, data = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    local key, documents = NS .. 'doc:' .. id, NS .. 'table:' .. id:match('^[^:]*')
+    if op == 'del' then
+      redis.call('DEL', key)
+      redis.call('ZREM', documents, id)
+    elseif op == 'put' then
+      redis.call('HSET', key, 'version', version, 'data', data)
+    else
+      number = number + 1
+      job.created[id] = number
+      redis.call('HSET', key, 'version', version, 'created', int(number), 'data', data)
+      redis.call('ZADD', documents, int(number), id)
+    end
+  end
+  write_entries(job, 'add')
 end
 
-local replies = {}
+local function write(job)
+  write_documents(job)
+  for _, child in ipairs(job.children) do
+    create(child, now, soon)
+  end
+  for _, cancel in ipairs(job.cancels) do
+    withdraw(cancel[1], cancel[2], now)
+  end
+  end_job(job)
+end
+
 local sequence = redis.call('GET', NS .. 'sequence')
 assert(not sequence or tonumber(sequence), 'the sequence is damaged')
 check_wake()
-for i, job in ipairs(jobs) do
-  replies[i] = changed['job:' .. job.id] and 'LOST' or check_fence(job)
-  if replies[i] == 'OK' then
-    if job.id ~= '' then
-      look_at_queue(job.queue)
-      check_complete(job.name, job.waiters)
-    end
-    replies[i] = check_reads(job.reads)
-  end
-  if replies[i] == 'OK' then
-    check_effects(job)
-    mark_changes(job)
-  end
-end
-
 -- Writes nothing. But a full server refuses it, and so the whole call: after a write that frees memory (the XACK of a job
 -- without effects, say) it would let all the rest pass.
 redis.call('SETRANGE', NS .. 'sequence', 0, '')
-for i, job in ipairs(jobs) do
+local replies = {}
+for i = 1, count do
+  local job = take_job()
+  replies[i] = check(job)
   if replies[i] == 'OK' then
-    write_documents(job)
-    for _, child in ipairs(job.children) do
-      create(child, now, soon)
-    end
-    for _, cancel in ipairs(job.cancels) do
-      withdraw(cancel[1], cancel[2], now)
-    end
-    end_job(job)
+    write(job)
   end
 end
 settle_queues(now, nonce)

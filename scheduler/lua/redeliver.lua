@@ -1,4 +1,6 @@
 -- Takes deliveries back from workers that died: each gets a new entry with a new token (C3.3), or fails past the cap (C3.4).
+-- A sealed job past the cap is delivered again with its error: its SQL may have committed, so only a worker that looks there
+-- can tell whether it failed.
 -- A normal path, not an emergency: a reply cut off on the wire leaves entries with a reader that never saw them.
 --
 -- KEYS  1 '{ns}:'
@@ -55,10 +57,11 @@ end
 local function look_at_entry(queue, stream, entry)
   local fields = read_fields(stream, entry)
   local one = { queue = queue, entry = entry, id = fields.job }
-  local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters')
+  local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed')
   if status and not status[1] and status[2] == fields.token then
     one.head = read_head(fields.job)
     one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
+    one.sealed = status[5]
     local _, name, key = read_spec(one.head)
     one.name, one.key = name or '', key or ''
     check_complete(one.name, one.waiters)
@@ -108,12 +111,12 @@ for i, one in ipairs(lost) do
   held = held - 1
   if one.deaths then
     redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths))
-    if one.deaths >= cap or one.head == '' then
+    if (one.deaths >= cap and not one.sealed) or one.head == '' then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
       complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })
       failed = failed + 1
     else
-      deliver(one.queue, one.id, one.attempt + 1, nonce .. ':' .. i, one.head)
+      deliver(one.queue, one.id, one.attempt + 1, nonce .. ':' .. i, one.head, one.deaths >= cap and failure or nil)
       redelivered = redelivered + 1
     end
   end

@@ -1,7 +1,9 @@
 -- Gives deliveries back: the jobs stay pending and run again, at once or after a delay (C3.3).
 --
 -- KEYS  1 '{ns}:'
--- ARGV  1 clock in ms or '', 2 nonce, 3 n, then n times: id, queue, entry, token, attempts made so far, delay in ms
+-- ARGV  1 clock in ms or '', 2 nonce, 3 n, then n times: id, queue, entry, token, attempts made so far, delay in ms,
+--       function, conflicts that are among the attempts, '1' to take its seal off: the caller had the row in SQL, and has
+--       rolled back; else ''
 -- Returns n words: OK; LOST, the delivery is another's or the job ended.
 -- Again: LOST, nothing changes (the job has a new delivery, or none).
 -- Cost  O(n log due). Caller: Committer.
@@ -10,7 +12,7 @@
 -- include: deliver
 -- include: due
 
-local ARGS = 6
+local ARGS = 9
 local now, soon = read_clock()
 local nonce, count = ARGV[2], tonumber(ARGV[3])
 local replies, heads = {}, {}
@@ -21,6 +23,7 @@ for i = 1, count do
   local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token')
   look_at_queue(ARGV[at + 1])
   heads[i] = read_head(ARGV[at])
+  redis.call('HLEN', NS .. 'stats:' .. ARGV[at + 6])
   replies[i] = (status[2] == ARGV[at + 3] and not status[1]) and 'OK' or 'LOST'
 end
 
@@ -31,6 +34,12 @@ for i = 1, count do
     drop_entry(queue, entry)
     redis.call('HSET', NS .. 'status:' .. id, 'attempts', attempts)
     redis.call('HDEL', NS .. 'status:' .. id, 'deaths') -- its worker lived to tell
+    if tonumber(ARGV[at + 7]) > 0 then
+      redis.call('HINCRBY', NS .. 'stats:' .. ARGV[at + 6], 'conflicts', ARGV[at + 7])
+    end
+    if ARGV[at + 8] == '1' then
+      redis.call('HDEL', NS .. 'status:' .. id, 'sealed')
+    end
     if delay > 0 then
       redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
       add_due(queue, id, soon + delay, now)

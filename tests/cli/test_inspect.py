@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
+from scheduler import transitions
+from scheduler.job import JobError
+from scheduler.transitions import Retry, Word
 from tests.cli.conftest import Room
 
 
@@ -61,10 +66,29 @@ def test_functions_that_live_workers_registered(room: Room) -> None:
     assert "item: integer, note?: string, gift?: boolean" in second
 
 
+def test_functions_with_what_has_become_of_their_jobs(room: Room) -> None:
+    for item in range(3):
+        room.scheduler.run_after(0, "shop:order", item=item)
+    room.succeed("orders", "shop:order", None)
+    room.fail("orders", "shop:order", JobError("SoldOut", "none left"))
+    again = Retry(room.claim("orders"), 1, 60_000, "shop:order", conflicts=1_200)
+    assert room.store.run(transitions.retry([again])) == [Word.OK]
+    mail, order = room.json("function", "list")
+    assert (order["finished"], order["conflicts"]) == ({"success": 1, "failed": 1, "canceled": 0}, 1_200)
+    assert (mail["finished"], mail["conflicts"]) == ({"success": 0, "failed": 0, "canceled": 0}, 0)
+    head, _, second = room.ok("function", "list").splitlines()
+    assert head.split() == ["NAME", "KIND", "VISIBILITY", "QUEUE", "PARAMETERS", "FINISHED", "CONFLICTS", "DOC"]
+    assert "1 success, 1 failed" in second
+    assert "1,200" in second
+
+
 def test_functions_of_an_app_need_no_server(room: Room) -> None:
-    result = room.run("function", "list", "-a", f"{room.module}:app", REDIS_URL="redis://127.0.0.1:1/0")
+    words = ("function", "list", "-a", f"{room.module}:app")
+    result = room.run(*words, REDIS_URL="redis://127.0.0.1:1/0")
     assert result.exit_code == 0
     assert "shop:order" in result.stdout
+    found = json.loads(room.run(*words, "--json", REDIS_URL="redis://127.0.0.1:1/0").stdout)
+    assert {(one["finished"], one["conflicts"]) for one in found} == {(None, None)}
 
 
 def test_nothing_to_list_is_said_on_stderr(empty: Room) -> None:

@@ -17,7 +17,7 @@ from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobError
 from scheduler.keys import GROUP, Keys
 from scheduler.store import BlockingStore
-from scheduler.transitions import Commit, Delivery, Finish, Transition, Word
+from scheduler.transitions import Commit, Delivery, Document, Finish, Transition, Word
 
 T = TypeVar("T")
 
@@ -26,6 +26,7 @@ WORKER = "w1"
 NAME = "shop:order"
 RESULT = values.pack("done", "result")
 ERROR = JobError("Boom", "it broke").pack()
+BROKEN_BY_SET = ("due", "status", "doc", "running", "done", "expiry", "stats", "settings", "table", "indexes")
 NO_ARGS = values.pack([], "args") + values.pack({}, "kwargs")
 
 Dump = dict[bytes, object]
@@ -199,6 +200,12 @@ class World:
         (word,) = self.run(transitions.commit([self.commit_of(delivery, state, **effects)], WORKER, self.now))
         return word
 
+    def write(self, *writes: tuple[str, str, bytes], **effects: Any) -> Delivery:
+        """Write documents, as a mutation of its own."""
+        delivery = self.deliver()
+        assert self.commit(delivery, writes=writes, **effects) is Word.OK
+        return delivery
+
     def cancel(self, *job_ids: str) -> list[CancelOutcome]:
         return self.run(transitions.cancel(job_ids, self.now))
 
@@ -229,6 +236,28 @@ class World:
         flat = self.command("HGETALL", self.keys.stats(name))
         return {flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)}
 
+    def read(self, kind: str, key: str) -> Document:
+        (found,) = self.run(transitions.read([(kind, key)])).things
+        return found
+
+    def table(self, table: str = "t") -> dict[str, int]:
+        """The ids of the documents of a table, in order, and their numbers of creation."""
+        flat = self.command("ZRANGE", self.key(f"table:{table}"), 0, -1, "WITHSCORES")
+        return {flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)}
+
+    def has_index(self, index: str) -> None:
+        """An index of the catalog that holds all there is."""
+        self.command("HSET", self.key("indexes"), index, "ready")
+
+    def index(self, index: str) -> list[tuple[bytes, int]]:
+        """The entries of an index, in order, and their scores."""
+        flat = self.command("ZRANGE", self.key(f"index:{index}"), 0, -1, "WITHSCORES")
+        return [(flat[i], int(flat[i + 1])) for i in range(0, len(flat), 2)]
+
+    def indexes(self) -> dict[str, bytes]:
+        """The catalog."""
+        return _fields(self.command("HGETALL", self.key("indexes")))
+
     def mail(self, mailbox: str) -> list[str]:
         return [job_id.decode() for job_id in self.command("LRANGE", self.keys.mail(mailbox), 0, -1)]
 
@@ -242,7 +271,7 @@ class World:
     def break_key(self, name: str) -> None:
         """Put a key of a type there that nobody writes."""
         self.command("DEL", self.key(name))
-        if name.split(":", 1)[0] in ("due", "status", "doc", "running", "done", "expiry", "stats", "settings", "table"):
+        if name.split(":", 1)[0] in BROKEN_BY_SET:
             self.command("SET", self.key(name), "damaged")
         else:
             self.command("HSET", self.key(name), "damaged", "1")
@@ -260,6 +289,11 @@ class World:
         reply = self.run(transition)
         assert self.dump() == before
         return reply
+
+
+def entry(sort_key: bytes, created: int, document_id: str) -> bytes:
+    """An entry of an index."""
+    return sort_key + b"%016d" % created + document_id.encode() + b"%03d" % len(document_id)
 
 
 def _fields(flat: Sequence[bytes]) -> dict[str, bytes]:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 
 from scheduler import transitions
-from scheduler.transitions import Commit, Delivery, Snapshot, Word
+from scheduler.transitions import Commit, Delivery, Document, Word
 from tests.transitions.conftest import NAME, NOW, RESULT, WORKER, World
 
 AT_ONCE = Delivery("", "", "", "direct-token", 1)
@@ -20,7 +21,7 @@ def of(*commits: Commit) -> transitions.Transition[list[Word]]:
 
 
 def version(world: World, kind: str, key: str) -> str:
-    return world.run(transitions.read([(kind, key)])).items[0][0]
+    return world.read(kind, key).version
 
 
 def test_empty(world: World) -> None:
@@ -45,9 +46,9 @@ def test_normal(world: World, state: str) -> None:
     assert int(world.command("ZSCORE", world.keys.done(state), delivery.job_id)) == NOW + 50
 
 
-def effects(world: World) -> dict[str, Any]:
+def effects(world: World, table: str = "t") -> dict[str, Any]:
     return {
-        "writes": [("add", "t:1", b"one")],
+        "writes": [("add", f"{table}:1", b"one")],
         "children": [world.request(delay=5), world.request(), world.request(born="canceled")],
         "cancels": [world.schedule(delay=99)],
     }
@@ -58,7 +59,7 @@ def test_all_effects_together(world: World) -> None:
     delivery, all_of_it = world.deliver(), effects(world)
     assert world.commit(delivery, **all_of_it) is Word.OK
     later, soon, born = all_of_it["children"]
-    assert world.run(transitions.read([("doc", "t:1")])) == Snapshot(1, [(f"1-{delivery.token}", b"one")])
+    assert world.read("doc", "t:1") == Document("t:1", f"1-{delivery.token}", 1, b"one")
     assert [world.state(child.id) for child in (later, soon, born)] == ["pending", "pending", "canceled"]
     assert (world.due(), world.ready()) == ({later.id: NOW + 5}, [soon.id])
     assert world.state(all_of_it["cancels"][0]) == "canceled"
@@ -192,7 +193,7 @@ def test_of_two_that_read_and_write_the_same_one_wins(world: World) -> None:
         for data in (b"a", b"b")
     ]
     assert world.run(of(*commits)) == [Word.OK, Word.CONFLICT]
-    assert world.run(transitions.read([("doc", "t:1")])).items[0][1] == b"a"
+    assert world.read("doc", "t:1").data == b"a"
 
 
 def test_a_conflict_changes_nothing_for_the_next(world: World) -> None:
@@ -200,7 +201,7 @@ def test_a_conflict_changes_nothing_for_the_next(world: World) -> None:
     refused = world.commit_of(world.deliver(), reads=[("doc", "t:9", "other")], writes=[("add", "t:1", b"x")])
     good = world.commit_of(world.deliver(), reads=[("doc", "t:1", "")], writes=[("add", "t:1", b"y")])
     assert world.run(of(refused, good)) == [Word.CONFLICT, Word.OK]
-    assert world.run(transitions.read([("doc", "t:1")])).items[0][1] == b"y"
+    assert world.read("doc", "t:1").data == b"y"
 
 
 def test_two_take_the_same_key(world: World) -> None:
@@ -242,6 +243,36 @@ def test_a_blind_cancel_never_ends_a_job_twice(world: World, who: str) -> None:
     assert world.stats() == {"success": 2} | ({"canceled": 1} if target == third else {})
 
 
+def test_one_job_twice_in_a_call(world: World) -> None:
+    # C3.1
+    commit = world.commit_of(world.deliver(), **effects(world))
+    assert world.run(of(commit, commit)) == [Word.OK, Word.ALREADY]
+    assert (world.table(), world.stats()) == ({"t:1": 1}, {"success": 1, "canceled": 2})
+
+
+def test_a_job_cancels_another_once(world: World) -> None:
+    # C5.1: named twice by one job.
+    victim = world.schedule(delay=9)
+    assert world.commit(world.deliver(), cancels=[victim, victim]) is Word.OK
+    assert world.stats() == {"success": 1, "canceled": 1}
+
+
+@pytest.mark.parametrize("state", ["success", "failed"])
+def test_conflicts_are_counted(world: World, state: str) -> None:
+    # Starts in vain, by function; once, however often the call comes.
+    calls = [of(world.commit_of(world.deliver(), state, conflicts=conflicts)) for conflicts in (0, 2, 3)]
+    assert [world.run(call) for call in calls + calls] == [[Word.OK]] * 3 + [[Word.ALREADY]] * 3
+    assert world.stats() == {state: 3, "conflicts": 5}
+
+
+@pytest.mark.parametrize("word", [Word.CONFLICT, Word.LOST])
+def test_conflicts_are_not_counted_unless_it_is_committed(world: World, word: Word) -> None:
+    delivery = world.deliver()
+    reads = [("doc", "t:1", "other")] if word is Word.CONFLICT else []
+    owner = delivery._replace(token="x") if word is Word.LOST else delivery
+    assert world.changes_nothing(of(world.commit_of(owner, reads=reads, conflicts=2))) == [word]
+
+
 @pytest.mark.parametrize(
     ("state", "after"),
     [
@@ -258,31 +289,6 @@ def test_cancels(world: World, state: str, after: str) -> None:
     assert world.commit(world.deliver(), cancels=[target.job_id, "missing"]) is Word.OK
     assert world.state(target.job_id) == after
     assert (world.exists("running"), world.ready(), version(world, "job", "missing")) == (0, [], "")
-
-
-def test_documents(world: World) -> None:
-    # C6.1: a table is in creation order; deleted is absent.
-    def table() -> list[bytes]:
-        return list(world.command("ZRANGE", world.key("table:t"), 0, -1))
-
-    world.commit(world.deliver(), writes=[("add", "t:b", b"1")])
-    world.commit(world.deliver(), writes=[("add", "t:a", b"2")])
-    assert table() == [b"t:b", b"t:a"]
-    world.commit(world.deliver(), writes=[("put", "t:b", b"3")])
-    assert (table(), version(world, "doc", "t:b")[:2]) == ([b"t:b", b"t:a"], "3-")
-    world.commit(world.deliver(), writes=[("del", "t:b", b""), ("del", "t:never", b"")])
-    assert (table(), version(world, "doc", "t:b"), world.exists("doc:t:b")) == ([b"t:a"], "", 0)
-    world.commit(world.deliver(), reads=[("doc", "t:b", "")], writes=[("add", "t:b", b"4")])
-    assert table() == [b"t:a", b"t:b"]
-    world.commit(world.deliver(), writes=[("del", "t:a", b""), ("del", "t:b", b"")])
-    assert world.exists("table:t") == 0
-
-
-@pytest.mark.parametrize(("writes", "sequence"), [([], 0), ([("add", "t:1", b"")], 1), ([("del", "t:1", b"")], 1)])
-def test_sequence(world: World, writes: list[tuple[str, str, bytes]], sequence: int) -> None:
-    # C6.2
-    world.commit(world.deliver(), writes=writes)
-    assert world.run(transitions.read([])).sequence == sequence
 
 
 def test_waiters_get_their_mail_once(world: World) -> None:
@@ -335,35 +341,75 @@ def test_run_at_once_conflicts(world: World) -> None:
     assert world.changes_nothing(of(commit)) == [Word.CONFLICT]
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "wake", "sequence", "doc:t:1", "table:t", "queues", "due:q", "due:r", "ready:r", "done:success",
-        "done:canceled", "expiry", "running", "settings", f"stats:{NAME}", "stats:victim", "stats:born", "status",
-        "status of the victim", "job of the victim", "mail:m",
-    ],
-)  # fmt: skip
-def test_wrong_type(world: World, key: str) -> None:
-    # C6.3: everything is checked before the first write.
-    first, second, victim = world.deliver(queue="p"), world.deliver(), world.schedule(name="victim", delay=99)
-    world.run(transitions.watch(second.job_id, "m"))
+SHARED = [
+    "wake",
+    "sequence",
+    "indexes",
+    "queues",
+    "done:success",
+    "done:canceled",
+    "expiry",
+    "settings",
+    f"stats:{NAME}",
+]
+OWN = [
+    "doc:t:1", "table:t", "index:t:a", "due:q", "ready:q", "due:r", "ready:r", "running", "stats:victim", "stats:born",
+    "status", "status of the victim", "job of the victim", "mail:m",
+]  # fmt: skip
+
+
+def break_one(world: World, key: str) -> Commit:
+    """A mutation with all effects, one key of which is damaged."""
+    delivery, victim = world.deliver(), world.schedule(name="victim", delay=99)
+    world.run(transitions.watch(delivery.job_id, "m"))
     commit = world.commit_of(
-        second,
+        delivery,
         writes=[("add", "t:1", b"x")],
+        entries=[("add", "t:a", "t:1", b"k")],
         children=[world.request(queue="r", delay=5), world.request(name="born", born="canceled")],
         cancels=[victim],
+        conflicts=1,
     )
     names = {
-        "status": f"status:{second.job_id}",
+        "status": f"status:{delivery.job_id}",
         "status of the victim": f"status:{victim}",
         "job of the victim": f"job:{victim}",
     }
     world.break_key(names.get(key, key))
-    world.refuses(of(world.commit_of(first), commit))
+    return commit
+
+
+@pytest.mark.parametrize("key", SHARED + OWN)
+def test_wrong_type(world: World, key: str) -> None:
+    # C6.3: everything is checked before the first write.
+    world.refuses(of(break_one(world, key)))
+
+
+@pytest.mark.parametrize("key", SHARED)
+def test_wrong_type_of_what_all_jobs_need(world: World, key: str) -> None:
+    # C6.3
+    first = world.commit_of(world.deliver(queue="p"), children=[world.request(queue="p")])
+    world.refuses(of(first, break_one(world, key)))
+
+
+@pytest.mark.parametrize("key", OWN)
+def test_wrong_type_of_a_later_job(world: World, key: str) -> None:
+    # C6.3: each job is written as a whole or not at all; those before it are.
+    child = world.request(queue="p")
+    earlier = world.commit_of(world.deliver(queue="p"), writes=[("add", "u:1", b"one")], children=[child])
+    later = break_one(world, key)
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        world.run(of(earlier, later))
+    assert world.state(child.id) == "pending"
+    assert world.read("doc", "u:1").version == f"1-{earlier.delivery.token}"
+    assert world.exists(*(f"job:{lost.id}" for lost in later.children)) == 0
+    assert (world.table("u"), int(world.command("GET", world.key("sequence")))) == ({"u:1": 1}, 1)
+    assert world.changes_nothing(of(earlier)) == [Word.ALREADY]
+    world.refuses(of(later))
 
 
 def test_a_read_of_the_wrong_type(world: World) -> None:
     # C6.3
-    commit = world.commit_of(world.deliver(), reads=[("doc", "t:1", "")])
+    commit = world.commit_of(world.deliver(), reads=[("doc", "t:1", "")], **effects(world, table="u"))
     world.break_key("doc:t:1")
-    world.refuses(of(world.commit_of(world.deliver()), commit))
+    world.refuses(of(commit))

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler import transitions
 from scheduler.transitions import Retry, Word
-from tests.transitions.conftest import NOW, World
+from tests.transitions.conftest import NAME, NOW, World
 
 
 def test_empty(world: World) -> None:
@@ -68,9 +68,19 @@ def test_not_the_owner(world: World, change: dict[str, str]) -> None:
     assert world.changes_nothing(transitions.retry([Retry(delivery, 1, 0)], NOW)) == [Word.LOST]
 
 
-@pytest.mark.parametrize("key", ["wake", "due:q", "ready:q", "queues", "status", "job"])
+@pytest.mark.parametrize("delay", [0, 500])
+def test_conflicts_are_counted(world: World, delay: int) -> None:
+    # Starts in vain, by function; once, however often the call comes.
+    retries = [Retry(world.deliver(), 3, delay, NAME, conflicts) for conflicts in (0, 2, 1)]
+    call = transitions.retry(retries, NOW)
+    assert world.run(call) == [Word.OK] * 3
+    assert world.stats() == {"conflicts": 3}
+    assert world.changes_nothing(call) == [Word.LOST] * 3
+
+
+@pytest.mark.parametrize("key", ["wake", "due:q", "ready:q", "queues", "status", "job", f"stats:{NAME}"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     first, second = world.deliver(queue="r"), world.deliver()
     world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
-    world.refuses(transitions.retry([Retry(first, 1, 0), Retry(second, 1, 500)], NOW))
+    world.refuses(transitions.retry([Retry(first, 1, 0), Retry(second, 1, 500, NAME, 1)], NOW))

@@ -14,7 +14,7 @@ import redis
 from scheduler import EmbeddedServer, scripts, transitions
 from scheduler.errors import QueueFull
 from scheduler.job import CancelOutcome
-from scheduler.transitions import Retry, Transition, Word
+from scheduler.transitions import Catalog, Checked, Retry, Transition, Word
 from tests.transitions.conftest import ERROR, NOW, WORKER, World, close_world, make_world
 
 FOLDER = Path(scripts.__file__).parent / "lua"
@@ -94,9 +94,9 @@ def test_names_are_the_files() -> None:
 
 
 def test_every_script_has_its_tests() -> None:
-    # Style 22
+    # Style 22. One with many has several files: test_<script>_<what>.py.
     here = Path(__file__).parent
-    assert {path.stem.removeprefix("test_") for path in here.glob("test_*.py")} - {"scripts"} == set(FILES)
+    assert {path.stem.split("_")[1] for path in here.glob("test_*.py")} - {"scripts", "keys"} == set(FILES)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -197,9 +197,18 @@ def cancels(world: World) -> Transition[Any]:
     return transitions.commit([world.commit_of(world.deliver(), cancels=[world.schedule(delay=9)])], WORKER, NOW)
 
 
+def builds_an_index(world: World) -> Transition[Any]:
+    world.write(("add", "t:1", b"x"))
+    world.run(transitions.declare(["t:f"]))
+    return transitions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")])
+
+
 @pytest.mark.parametrize(
-    "make", [schedules, schedules_a_canceled, writes, deletes, has_children, is_last_of_a_batch, cancels]
-)
+    "make",
+    [
+        schedules, schedules_a_canceled, writes, deletes, has_children, is_last_of_a_batch, cancels, builds_an_index,
+    ],
+)  # fmt: skip
 def test_a_full_server_refuses_all_or_nothing(small: World, make: Callable[[World], Transition[Any]]) -> None:
     # C6.3
     call = make(small)
@@ -219,6 +228,7 @@ def test_a_full_server_can_drain(small: World) -> None:
         transitions.renew(WORKER, 9, 9, 1, "", {action.job_id: action.token}, {"q": [done.entry]}, NOW)
     ).held
     assert small.finish(action) is Word.OK
+    assert small.run(transitions.seal([transitions.Seal(done)], NOW)) == [Word.OK]
     assert (small.commit(done), small.commit(failed, "failed")) == (Word.OK, Word.OK)
     assert small.run(transitions.retry([Retry(again, 1, 50)], NOW)) == [Word.OK]
     assert small.run(transitions.promote("p", 1000, 10, NOW + 50)).moved == 2
@@ -228,7 +238,10 @@ def test_a_full_server_can_drain(small: World) -> None:
     assert small.run(transitions.begin([delivery], WORKER, 1000, NOW)) == [Word.OK]
     assert lost.job_id != action.job_id
     assert small.run(transitions.show([done.job_id])) != [None]
-    assert small.run(transitions.read([("job", done.job_id)])).items == [("success", b"")]
+    assert small.read("job", done.job_id).version == "success"
+    assert small.run(transitions.check([([("job", done.job_id, "success")], [])])) == [Checked(0, holds=True)]
+    assert small.run(transitions.declare(["t:f"])) == Catalog("1", {"t:f": None})
+    assert small.run(transitions.forget("t:f")) is True
     assert small.run(transitions.leave(WORKER, "p", ["q"], NOW)) == 0
     assert small.run(transitions.prune(10, NOW + 8 * 24 * 3600 * 1000)) == (5, False)
 

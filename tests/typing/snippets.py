@@ -8,17 +8,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
+
 from scheduler import (
     ActionContext,
     App,
     BlockingActionContext,
     BlockingMutationContext,
+    BlockingSqlContext,
     Call,
     JobId,
     MutationContext,
     Scheduler,
+    SqlContext,
     SyncScheduler,
 )
+from scheduler.sql import SqlTransaction
 
 app = App("shop")
 
@@ -130,3 +137,33 @@ def registration() -> None:
 
     @app.action(transient=(KeyError,))  # type: ignore[call-overload, untyped-decorator]  # an action is never tried again
     async def never(ctx: ActionContext) -> None: ...
+
+
+def sql(engine: AsyncEngine, plain_engine: Engine) -> None:
+    @app.mutation(transaction=SqlTransaction(engine))
+    async def pay(ctx: SqlContext[AsyncSession], order: int) -> str:
+        assert_type(ctx.sql, AsyncSession)
+        return await ctx.run_mutation(pay, order)
+
+    @app.internal_mutation(queue="q", transaction=SqlTransaction(plain_engine))
+    def pay_plain(ctx: BlockingSqlContext[Session], order: int) -> str:
+        assert_type(ctx.sql, Session)
+        assert_type(ctx.run_mutation(pay_plain, order), str)
+        return ""
+
+    @app.mutation(transaction=SqlTransaction(engine))
+    async def unnamed(ctx: MutationContext, order: int) -> None: ...
+
+    assert_type(pay.after(0, 5), Call)
+    unnamed.after(0, 5)
+    pay.after(0, "5")  # type: ignore[arg-type]  # wrong type
+    pay_plain.after(0)  # type: ignore[call-arg]  # missing
+
+    @app.mutation(transaction=SqlTransaction(plain_engine))  # type: ignore[arg-type]  # a blocking one of an async def
+    async def blocks(ctx: SqlContext[AsyncSession]) -> None: ...
+
+    @app.mutation(transaction=SqlTransaction(engine))  # type: ignore[arg-type]  # the session of another kind
+    async def other(ctx: SqlContext[Session]) -> None: ...
+
+    @app.action(transaction=SqlTransaction(engine))  # type: ignore[call-overload, untyped-decorator]  # mutations only
+    async def act(ctx: ActionContext) -> None: ...

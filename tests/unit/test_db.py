@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
 
 from scheduler import values
-from scheduler.db import Database, SystemTables, check_document_id
+from scheduler.catalog import IndexCatalog
+from scheduler.db import Database, SystemTables
+from scheduler.documents import Documents, Tables
 from scheduler.errors import InvalidDocument, InvalidValue
 from scheduler.ids import JobIds
 from scheduler.settings import Limits
+from scheduler.table import check_document_id
 from scheduler.transaction import Transaction
-from scheduler.transitions import Snapshot
+from tests.answers import Answers
 
 STORED = {"people:ada": {"name": "Ada", "born": 1815}}
 
 
 @pytest.fixture
 def transaction() -> Transaction:
-    async def read(wanted: Sequence[tuple[str, str]]) -> Snapshot:
-        found = [STORED.get(key) for _, key in wanted]
-        return Snapshot(1, [("", b"") if one is None else ("1-a", values.pack(one, "")) for one in found])
-
-    return Transaction(read, Limits())
+    return Transaction(Limits())
 
 
 @pytest.fixture
 def db(transaction: Transaction) -> Database:
-    return Database(transaction, JobIds(lambda: 5), cast("SystemTables", None))
+    redis = Answers()
+    for document_id, fields in STORED.items():
+        redis.commit("doc", document_id, "1-a", values.pack(fields, "document"))
+    documents = Documents(transaction, Tables({}, IndexCatalog()), JobIds(lambda: 5))
+    return Database(documents, redis.reader, cast("SystemTables", None))
 
 
 def written(transaction: Transaction) -> list[tuple[str, str, Any]]:
@@ -120,5 +122,5 @@ async def test_a_document_is_a_dict(db: Database, document: Any) -> None:
 async def test_what_cannot_be_stored_is_named(db: Database, transaction: Transaction) -> None:
     for document, message in (({"a": [{1}]}, r"document\.a\[0\]: a set"), ({1: 2}, "an int cannot be a key")):
         with pytest.raises(InvalidValue, match=message):
-            await db.insert("people", document)  # type: ignore[arg-type]
+            await db.insert("people", document)
     assert transaction.writes == []

@@ -11,15 +11,18 @@ from typing import Any, cast
 import pytest
 
 from scheduler import App, values
+from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.context import Host
+from scheduler.documents import Tables
 from scheduler.errors import InvalidArguments, InvalidValue, LimitExceeded
 from scheduler.ids import JobIds
 from scheduler.operations import Producer
 from scheduler.settings import Limits
 from scheduler.spec import Spec
 from scheduler.transaction import Transaction
-from scheduler.transitions import Delivery, Snapshot
+from scheduler.transitions import Delivery
+from tests.answers import Answers
 from worker.delivery import Held, Interruption
 from worker.executor import Conflicted, Ended, Executor, Interrupted, Raised, Returned, not_runnable
 
@@ -32,12 +35,10 @@ class Run:
         clock = RedisClock()
         clock.observe(1_800_000_000_000)
         producer = Producer(App("shop"), JobIds(clock.now_ms), clock)
-        self.host = cast("Host", SimpleNamespace(producer=producer))
-        self.transaction = Transaction(self.read, Limits())
+        tables = Tables({}, IndexCatalog())
+        self.host = cast("Host", SimpleNamespace(producer=producer, tables=tables, reader=lambda: Answers().reader))
+        self.transaction = Transaction(Limits())
         self.held: Held | None = None
-
-    async def read(self, wanted: Any) -> Snapshot:
-        return Snapshot(1, [("", b"") for _ in wanted])
 
     async def __call__(
         self, handler: Callable[..., Any], *args: Any, kind: str = "mutation", timeout: float = 5
@@ -81,7 +82,7 @@ async def test_async_handlers_run_on_the_loop_and_plain_ones_in_threads(run: Run
         return [number, threading.current_thread() is threading.main_thread()]
 
     assert await run(on_loop, 5, kind=kind) == Returned(values.pack([5, True], ""))
-    run.transaction = Transaction(run.read, Limits())
+    run.transaction = Transaction(Limits())
     assert await run(in_thread, 5, kind=kind) == Returned(values.pack([5, False], ""))
 
 
@@ -157,7 +158,7 @@ async def test_a_result_that_is_too_large(run: Run) -> None:
         return bytes(size)
 
     assert isinstance(await run(handler, 997), Returned)
-    run.transaction = Transaction(run.read, Limits())
+    run.transaction = Transaction(Limits())
     error = raised(await run(handler, 998))
     assert isinstance(error, LimitExceeded)
     assert str(error) == "result: takes 1,001 bytes, the limit is 1,000"
@@ -170,7 +171,7 @@ async def test_bad_arguments_never_reach_the_handler(run: Run) -> None:
 
     for args in ((), ("five",), (1, 2)):
         assert isinstance(raised(await run(handler, *args)), InvalidArguments)
-        run.transaction = Transaction(run.read, Limits())
+        run.transaction = Transaction(Limits())
 
 
 async def test_a_conflict_passes_a_handlers_own_except(run: Run) -> None:

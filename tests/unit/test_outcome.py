@@ -13,13 +13,15 @@ from scheduler.job import JobError
 from scheduler.settings import Limits
 from scheduler.spec import Spec
 from scheduler.transaction import Transaction
-from scheduler.transitions import Commit, Delivery, Finish, Retry, Snapshot
+from scheduler.transitions import Commit, Delivery, Finish, Retry, Scan
+from tests.answers import Answers
 from worker.delivery import Held, Interruption
 from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
-from worker.outcome import Again, Nothing, after_action, after_conflict, after_mutation, describe, failed_commit
+from worker.outcome import Again, InTurn, Nothing, after_action, after_conflict, after_mutation, describe, failed_commit
 
 DELIVERY = Delivery("JOB", "orders", "5-0", "TOKEN", 3)
 SPEC = Spec(0, 0, "orders", "shop:place", "mutation", "", "key", [], {})
+SCAN = Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 10)
 TRANSIENT = (ConnectionError, KeyError)
 
 
@@ -33,11 +35,10 @@ def held(**fields: Any) -> Held:
 
 
 async def transaction() -> Transaction:
-    async def read(wanted: Any) -> Snapshot:
-        return Snapshot(1, [("1-x", b"old") for _ in wanted])
-
-    one = Transaction(read, Limits())
-    await one.get("t:x")
+    redis = Answers(x=b"old")
+    one = Transaction(Limits())
+    await redis.read(one.get("t:x"))
+    await redis.read(one.walk(SCAN))
     one.put("t:y", b"new", new=True)
     one.add_child(Request(JobId("A"), "default", "f", "after", 60_000, "JOB", "", "", b""))
     one.add_child(Request(JobId("B"), "default", "f", "at", 60_000, "JOB", "", "", b""))
@@ -60,7 +61,8 @@ async def test_a_success_commits_all_effects() -> None:
     assert isinstance(commit, Commit)
     assert (commit.delivery, commit.name, commit.key) == (DELIVERY, "shop:place", "key")
     assert (commit.state, commit.value) == ("success", b"result")
-    assert (commit.reads, commit.writes, commit.cancels) == (one.reads, one.writes, one.cancels)
+    assert (commit.reads, commit.scans) == (one.reads, [(SCAN, "")])
+    assert (commit.writes, commit.cancels) == (one.writes, one.cancels)
     assert [child.id for child in commit.children] == ["A", "B"]
 
 
@@ -81,6 +83,7 @@ async def test_a_failure_commits_what_was_read_and_no_effect(error: BaseExceptio
     commit = after_mutation(held(), Raised(error), one, TRANSIENT, cap)
     assert isinstance(commit, Commit)
     assert (commit.state, commit.reads, commit.has_effects) == ("failed", one.reads, False)
+    assert commit.scans == one.scans
     assert JobError.unpack(commit.value).type == type(error).__name__
 
 
@@ -91,13 +94,13 @@ async def test_a_transient_error_is_tried_again_later(error: Exception, attempt:
     job = held()
     job.delivery = DELIVERY._replace(attempt=attempt)
     follows = after_mutation(job, Raised(error), await transaction(), TRANSIENT, cap)
-    assert follows == Retry(job.delivery, attempt, min(7_200_000, 500 * 2 ** (attempt - 1)))
+    assert follows == Retry(job.delivery, attempt, min(7_200_000, 500 * 2 ** (attempt - 1)), "shop:place")
 
 
 async def test_a_retry_waits_at_least_a_millisecond() -> None:
     # C3.3: so that it goes through the due set, behind what has been due for longer
     follows = after_mutation(held(), Raised(KeyError()), await transaction(), TRANSIENT, lambda *_: 0)
-    assert follows == Retry(DELIVERY, 3, 1)
+    assert follows == Retry(DELIVERY, 3, 1, "shop:place")
 
 
 async def test_the_time_limit_fails_the_job_without_effects() -> None:
@@ -114,13 +117,16 @@ async def test_the_time_limit_fails_the_job_without_effects() -> None:
     ("ended", "follows"),
     [
         (Interrupted(Interruption.LEASE_LOST), Nothing()),
-        (Interrupted(Interruption.STOP), Retry(DELIVERY, 3, 0)),
+        (Interrupted(Interruption.STOP), Retry(DELIVERY, 3, 0, "shop:place")),
         (Conflicted(), Again(10)),
     ],
 )
 async def test_other_ends_of_a_mutation(ended: Ended, follows: object) -> None:
     # C3.1, C3.3
-    assert after_mutation(held(), ended, await transaction(), TRANSIENT, cap) == follows
+    assert (
+        after_mutation(held(conflicts=isinstance(ended, Conflicted)), ended, await transaction(), TRANSIENT, cap)
+        == follows
+    )
 
 
 async def test_a_mutation_that_cannot_be_called_fails() -> None:
@@ -133,21 +139,32 @@ async def test_a_mutation_that_cannot_be_called_fails() -> None:
 @pytest.mark.parametrize(
     ("conflicts", "follows"),
     [
-        (0, Again(10)), (1, Again(20)), (2, Again(40)), (3, Again(80)), (4, Retry(DELIVERY, 7, 160)),
-        (50, Retry(DELIVERY, 53, 60_000)),
+        (1, Again(10)), (2, Again(20)), (3, Again(40)), (4, Again(80)),
+        (5, Retry(DELIVERY, 8, 160, "shop:place", 5)), (50, Retry(DELIVERY, 53, 60_000, "shop:place", 50)),
     ],
 )  # fmt: skip
 def test_conflicts_never_give_up_and_hold_no_lease_for_long(conflicts: int, follows: object) -> None:
     # C3.3
-    expected = follows if isinstance(follows, Again) else Retry(DELIVERY, 3 + conflicts, follows.delay_ms)  # type: ignore[attr-defined]
-    assert after_conflict(held(conflicts=conflicts), cap) == expected
+    assert after_conflict(held(conflicts=conflicts), cap) == follows
+
+
+@pytest.mark.parametrize(
+    ("conflicts", "follows"),
+    [
+        (1, InTurn(0)), (3, InTurn(0)), (4, InTurn(1)), (6, InTurn(4)), (30, InTurn(100)),
+        (31, Retry(DELIVERY, 34, 60_000, "shop:place", 31)),
+    ],
+)  # fmt: skip
+def test_those_that_lost_over_a_document_take_turns_before_they_wait_longer(conflicts: int, follows: object) -> None:
+    # C3.3
+    assert after_conflict(held(conflicts=conflicts, contended=("t:x",)), cap) == follows
 
 
 async def test_conflicts_count_as_attempts() -> None:
     # C5.2
     commit = after_mutation(held(conflicts=2), Returned(b""), await transaction(), TRANSIENT, cap)
     assert isinstance(commit, Commit)
-    assert commit.delivery.attempt == 5
+    assert (commit.delivery.attempt, commit.conflicts) == (5, 2)
 
 
 # Actions
@@ -229,4 +246,5 @@ async def test_a_commit_that_the_server_refused_fails_without_effects() -> None:
     assert isinstance(commit, Commit)
     failed = failed_commit(commit, ValueError("WRONGTYPE"))
     assert (failed.delivery, failed.state, failed.has_effects, failed.reads) == (DELIVERY, "failed", False, ())
+    assert (failed.scans, failed.entries) == ((), ())
     assert JobError.unpack(failed.value).message == "WRONGTYPE"

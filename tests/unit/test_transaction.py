@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,43 +9,48 @@ import pytest
 from scheduler.call import Request
 from scheduler.errors import InvalidCall, LimitExceeded
 from scheduler.ids import JobId
+from scheduler.reading import Check, Read
 from scheduler.settings import Limits
 from scheduler.transaction import Conflict, Transaction
-from scheduler.transitions import Snapshot
-
-
-class Redis:
-    """Versions and data by (kind, key), and the sequence of commits."""
-
-    def __init__(self, **documents: bytes) -> None:
-        self.sequence = 1
-        self.reads: list[list[tuple[str, str]]] = []
-        self.items = {("doc", f"t:{key}"): (f"1-{key}", data) for key, data in documents.items()}
-
-    def commit(self, kind: str, key: str, version: str, data: bytes = b"") -> None:
-        self.items[kind, key] = (version, data)
-        self.sequence += kind == "doc"
-
-    async def read(self, wanted: Sequence[tuple[str, str]]) -> Snapshot:
-        self.reads.append(list(wanted))
-        return Snapshot(self.sequence, [self.items.get(one, ("", b"")) for one in wanted])
+from scheduler.transitions import Scan
+from tests.answers import Answers
 
 
 def child(number: int, tail: bytes = b"x", key: str = "") -> Request:
     return Request(JobId(f"JOB{number}"), "default", "f", "after", 0, "P", key, "", tail)
 
 
-def begin(redis: Redis | None = None, **limits: Any) -> Transaction:
-    return Transaction((redis or Redis()).read, Limits(**limits))
+class Begun(Transaction):
+    """A transaction with who carries its reads."""
+
+    def __init__(self, redis: Answers, limits: Limits) -> None:
+        super().__init__(limits)
+        self._reader = redis.reader
+
+    async def see(self, document_id: str) -> bytes | None:
+        return await self._reader(self.get(document_id))
+
+    async def version_of(self, kind: str, key: str) -> str:
+        return await self._reader(self.version(kind, key))
+
+    async def holds(self) -> bool:
+        return await self._reader(self.still_holds())
+
+    async def scan(self, scan: Scan) -> list[str]:
+        return [document.id for document in (await self._reader(self.walk(scan))).documents]
+
+
+def begin(redis: Answers | None = None, **limits: Any) -> Begun:
+    return Begun(redis or Answers(), Limits(**limits))
 
 
 # Writes
 
 
-async def apply(transaction: Transaction, steps: str) -> None:
+async def apply(transaction: Begun, steps: str) -> None:
     """i insert, p patch or replace, d delete of t:x, each after a look as ctx.db does it."""
     for step in steps:
-        found = await transaction.get("t:x")
+        found = await transaction.see("t:x")
         match step:
             case "i":
                 assert found is None
@@ -84,51 +88,51 @@ async def test_a_document_that_was_absent(steps: str, writes: list[tuple[str, by
 )  # fmt: skip
 async def test_a_document_that_existed(steps: str, writes: list[tuple[str, bytes]]) -> None:
     # C6.1
-    transaction = begin(Redis(x=b"old"))
+    transaction = begin(Answers(x=b"old"))
     await apply(transaction, steps)
     assert [(op, data) for op, _, data in transaction.writes] == writes
     assert transaction.reads == [("doc", "t:x", "1-x")]
 
 
 async def test_an_insert_under_a_new_key_reads_nothing() -> None:
-    redis = Redis()
+    redis = Answers()
     transaction = begin(redis)
     transaction.put("t:new", b"1", new=True)
-    assert await transaction.get("t:new") == b"1"
-    assert (transaction.reads, redis.reads) == ([], [])
+    assert await transaction.see("t:new") == b"1"
+    assert (transaction.reads, redis.questions) == ([], [])
 
 
 async def test_reads_see_the_transactions_own_writes() -> None:
     # C6.2
-    transaction = begin(Redis(x=b"old"))
-    assert await transaction.get("t:x") == b"old"
+    transaction = begin(Answers(x=b"old"))
+    assert await transaction.see("t:x") == b"old"
     transaction.put("t:x", b"new", new=False)
-    assert await transaction.get("t:x") == b"new"
+    assert await transaction.see("t:x") == b"new"
     transaction.delete("t:x")
-    assert await transaction.get("t:x") is None
+    assert await transaction.see("t:x") is None
 
 
 # Reads
 
 
 async def test_what_was_read_is_read_once() -> None:
-    redis = Redis(x=b"1")
+    redis = Answers(x=b"1")
     transaction = begin(redis)
     for _ in range(3):
-        assert await transaction.get("t:x") == b"1"
-        assert await transaction.get("t:absent") is None
+        assert await transaction.see("t:x") == b"1"
+        assert await transaction.see("t:absent") is None
     assert transaction.reads == [("doc", "t:x", "1-x"), ("doc", "t:absent", "")]
-    assert len(redis.reads) == 2
+    assert redis.questions == [Read([("doc", "t:x")]), Read([("doc", "t:absent")])]
 
 
 async def test_a_commit_elsewhere_that_changed_nothing_read_is_no_conflict() -> None:
     # C6.2
-    redis = Redis(x=b"1", y=b"2")
+    redis = Answers(x=b"1", y=b"2")
     transaction = begin(redis)
-    await transaction.get("t:x")
+    await transaction.see("t:x")
     redis.commit("doc", "t:z", "2-z")
-    assert await transaction.get("t:y") == b"2"
-    assert redis.reads[-1] == [("doc", "t:x"), ("doc", "t:y")]  # all again, at one moment
+    assert await transaction.see("t:y") == b"2"
+    assert redis.questions[-1] == Check([("doc", "t:x", "1-x"), ("doc", "t:y", "1-y")], [])  # all, at one moment
 
 
 @pytest.mark.parametrize(
@@ -136,29 +140,29 @@ async def test_a_commit_elsewhere_that_changed_nothing_read_is_no_conflict() -> 
 )
 async def test_no_half_of_anothers_commit_is_seen(kind: str, key: str) -> None:
     # C6.2: documents, absent documents, jobs and keys
-    redis = Redis(x=b"1", y=b"2")
-    redis.items["job", "J"] = ("pending", b"")
-    redis.items["key", "k"] = ("J", b"")
+    redis = Answers(x=b"1", y=b"2")
+    redis.commit("job", "J", "pending")
+    redis.commit("key", "k", "J")
     transaction = begin(redis)
     if kind == "doc":
-        await transaction.get(key)
+        await transaction.see(key)
     else:
-        await transaction.version(kind, key)
+        await transaction.version_of(kind, key)
     redis.commit(kind, key, "changed")
     redis.commit("doc", "t:y", "2-y")
     with pytest.raises(Conflict):
-        await transaction.get("t:y")
+        await transaction.see("t:y")
 
 
 async def test_a_job_that_changes_between_two_reads_is_a_conflict() -> None:
     # C6.2: the state of a job moves without a commit of documents
-    redis = Redis(x=b"1")
-    redis.items["job", "J"] = ("pending", b"")
+    redis = Answers(x=b"1")
+    redis.commit("job", "J", "pending")
     transaction = begin(redis)
-    assert await transaction.version("job", "J") == "pending"
+    assert await transaction.version_of("job", "J") == "pending"
     redis.commit("job", "J", "success")
     with pytest.raises(Conflict):
-        await transaction.version("job", "K")
+        await transaction.version_of("job", "K")
 
 
 async def test_a_handler_cannot_catch_a_conflict_by_accident() -> None:
@@ -170,15 +174,15 @@ async def test_a_handler_cannot_catch_a_conflict_by_accident() -> None:
 
 async def test_whether_all_still_holds() -> None:
     # C3.2
-    redis = Redis(x=b"1")
+    redis = Answers(x=b"1")
     transaction = begin(redis)
-    assert await transaction.still_holds()
-    assert redis.reads == []
-    await transaction.get("t:x")
-    await transaction.version("job", "J")
-    assert await transaction.still_holds()
+    assert await transaction.holds()
+    assert redis.questions == []
+    await transaction.see("t:x")
+    await transaction.version_of("job", "J")
+    assert await transaction.holds()
     redis.commit("job", "J", "pending")
-    assert not await transaction.still_holds()
+    assert not await transaction.holds()
 
 
 # Children and cancels
@@ -224,7 +228,7 @@ def test_cancels_are_buffered_once() -> None:
 
 async def test_a_savepoint_restores_all_that_was_buffered_and_keeps_the_reads() -> None:
     # C3.9
-    transaction = begin(Redis(x=b"old", y=b"old"), jobs_bytes=10)
+    transaction = begin(Answers(x=b"old", y=b"old"), jobs_bytes=10)
     await apply(transaction, "p")
     transaction.add_child(child(1, b"12345"))
     transaction.cancel("A")
@@ -233,15 +237,15 @@ async def test_a_savepoint_restores_all_that_was_buffered_and_keeps_the_reads() 
     for _ in range(2):  # a savepoint can be used again
         await apply(transaction, "d")
         transaction.put("t:new", b"1", new=True)
-        assert await transaction.get("t:y") == b"old"
+        assert await transaction.see("t:y") == b"old"
         transaction.add_child(child(2, b"12345"))
         transaction.cancel_child("JOB1")
         transaction.cancel("B")
         transaction.restore(savepoint)
         assert (transaction.writes, transaction.children, transaction.cancels) == before
         assert not transaction.canceled("JOB1")
-    assert await transaction.get("t:x") == b"p"
-    assert await transaction.get("t:new") is None
+    assert await transaction.see("t:x") == b"p"
+    assert await transaction.see("t:new") is None
     assert ("doc", "t:y", "1-y") in transaction.reads
     transaction.add_child(child(3, b"12345"))  # the bytes of the undone one are free again
     with pytest.raises(LimitExceeded):
@@ -302,11 +306,11 @@ async def test_documents_are_limited_in_size_and_number() -> None:
     transaction.put("t:b", b"1", new=False)
     with pytest.raises(LimitExceeded, match="write 2 documents"):
         transaction.put("t:c", b"", new=True)
-    await transaction.get("t:x")
-    await transaction.version("job", "J")
-    await transaction.get("t:x")
+    await transaction.see("t:x")
+    await transaction.version_of("job", "J")
+    await transaction.see("t:x")
     with pytest.raises(LimitExceeded, match="read 2 documents"):
-        await transaction.get("t:y")
+        await transaction.see("t:y")
 
 
 # The end
@@ -314,7 +318,7 @@ async def test_documents_are_limited_in_size_and_number() -> None:
 
 async def test_after_its_end_nothing_more_can_be_done() -> None:
     # C3.1
-    transaction = begin(Redis(x=b"1"))
+    transaction = begin(Answers(x=b"1"))
     transaction.put("t:a", b"1", new=True)
     transaction.add_child(child(1))
     transaction.close()
@@ -330,6 +334,6 @@ async def test_after_its_end_nothing_more_can_be_done() -> None:
         with pytest.raises(RuntimeError, match="has ended"):
             act()
     with pytest.raises(RuntimeError, match="has ended"):
-        await transaction.get("t:x")
+        await transaction.see("t:x")
     assert transaction.writes == [("add", "t:a", b"1")]
     assert transaction.children == [child(1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def scheduler(app: App, server_url: str) -> Iterator[SyncScheduler]:
 def start_worker(app: App, server_url: str, tmp_path: Path) -> Iterator[Start]:
     started: list[WorkerProcess] = []
 
-    def start(url: str = server_url, **settings: object) -> WorkerProcess:
+    def start(url: str = server_url, **settings: Any) -> WorkerProcess:
         log = tmp_path / f"worker{len(started)}.log"
         started.append(WorkerProcess(url, app.namespace, log, **settings))
         return started[-1].wait_started()

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,28 @@ def wait_until(true: Callable[[], bool], timeout_s: float = 20.0, what: str = "t
 
 
 class WorkerProcess:
-    """One worker process of the faulty app."""
+    """One worker process of an app, the faulty one where no other module is named.
 
-    def __init__(self, url: str, namespace: str, log: Path, **settings: Any) -> None:
+    Its coverage is measured only if it is `traced`: that makes a worker three times slower.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        namespace: str,
+        log: Path,
+        module: str = "tests.worker.faulty",
+        traced: bool = True,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
         self.log = log
+        inherited = {name: value for name, value in os.environ.items() if traced or not name.startswith("COVERAGE_")}
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.worker.faulty", url, json.dumps({"lease_ms": LEASE_MS, **settings})],
+                [sys.executable, "-m", module, url, json.dumps({"lease_ms": LEASE_MS, **settings})],
                 cwd=ROOT,
-                env={**os.environ, "FAULTY_NAMESPACE": namespace},
+                env={**inherited, "FAULTY_NAMESPACE": namespace, **(environment or {})},
                 stdout=out,
                 stderr=out,
                 start_new_session=True,

@@ -6,15 +6,20 @@ local INLINE_BYTES = 4096
 local time = redis.call('TIME')
 local moment = string.format('%x', tonumber(time[1]) * 1000000 + tonumber(time[2]))
 
--- `nonce` is the caller's, with the place in the call; `head` the beginning of the spec, INLINE_BYTES + 1 bytes at most.
-local function deliver(queue, id, attempt, nonce, head)
-  local stream, token = NS .. 'ready:' .. queue, nonce .. ':' .. moment
-  local entry
+-- `nonce` is the caller's, with the place in the call; `head` the beginning of the spec, INLINE_BYTES + 1 bytes at most;
+-- `poison` nil, or the error that a sealed job past the cap of deaths is to fail with (see redeliver.lua).
+local function deliver(queue, id, attempt, nonce, head, poison)
+  local token = nonce .. ':' .. moment
+  local entry = { 'XADD', NS .. 'ready:' .. queue, '*', 'job', id, 'token', token, 'attempt', int(attempt) }
   if #head <= INLINE_BYTES then
-    entry = redis.call('XADD', stream, '*', 'job', id, 'token', token, 'attempt', int(attempt), 'spec', head)
-  else
-    entry = redis.call('XADD', stream, '*', 'job', id, 'token', token, 'attempt', int(attempt))
+    entry[#entry + 1] = 'spec'
+    entry[#entry + 1] = head
   end
+  if poison then
+    entry[#entry + 1] = 'poison'
+    entry[#entry + 1] = poison
+  end
+  entry = redis.call(unpack(entry))
   redis.call('HSET', NS .. 'status:' .. id, 'token', token, 'entry', entry)
 end
 

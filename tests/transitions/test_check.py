@@ -1,0 +1,96 @@
+"""check: state, call and reply."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import transitions
+from scheduler.transitions import Checked, Scan, Transition
+from tests.transitions.conftest import World
+
+TABLE = Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 9)
+INDEX = Scan("index:t:f", "BYLEX", "-", "+", "desc", 9)
+
+
+@pytest.fixture(autouse=True)
+def index(world: World) -> None:
+    world.has_index("t:f")
+
+
+def alone(kind: str, key: str, *versions: str) -> Transition[list[Checked]]:
+    """One thing, in a set of its own for each version."""
+    return transitions.check([([(kind, key, version)], []) for version in versions])
+
+
+def test_empty(world: World) -> None:
+    assert world.changes_nothing(transitions.check([])) == []
+
+
+def test_nothing_read(world: World) -> None:
+    assert world.changes_nothing(transitions.check([([], [])])) == [Checked(0, holds=True)]
+
+
+@pytest.mark.parametrize("kind", ["doc", "job", "key"])
+@pytest.mark.parametrize(("seen", "holds"), [("", True), ("other", False)])
+def test_absent(world: World, kind: str, seen: str, holds: bool) -> None:
+    # C6.2
+    assert world.changes_nothing(transitions.check([([(kind, "t:1", seen)], [])])) == [Checked(0, holds)]
+
+
+@pytest.mark.parametrize(("scan", "found", "holds"), [(TABLE, "", True), (INDEX, "", True), (TABLE, "t:1", False)])
+def test_scans_of_what_is_absent(world: World, scan: Scan, found: str, holds: bool) -> None:
+    # C6.2
+    assert world.changes_nothing(transitions.check([([], [(scan, found)])])) == [Checked(0, holds)]
+
+
+@pytest.mark.parametrize("state", ["pending", "inProgress", "success", "failed", "canceled"])
+def test_jobs(world: World, state: str) -> None:
+    # C6.2: the version of a job is its state.
+    job_id = world.in_state(state).job_id
+    checked = world.changes_nothing(alone("job", job_id, state, "", "other"))
+    assert [one.holds for one in checked] == [True, False, False]
+
+
+def test_a_key(world: World) -> None:
+    # C2.10
+    job_id = world.schedule(delay=9, key="k")
+    checked = world.changes_nothing(alone("key", "k", job_id, "", "other"))
+    assert [one.holds for one in checked] == [True, False, False]
+
+
+def test_each_set_has_its_own_answer(world: World) -> None:
+    # C6.2: one that fails by its first, its last or its scan says nothing of the others.
+    world.write(("add", "t:1", b"1"), ("add", "t:2", b"2"), entries=[("add", "t:f", f"t:{i}", b"\x02") for i in (1, 2)])
+    seen = [("doc", f"t:{i}", world.read("doc", f"t:{i}").version) for i in (1, 2)]
+    good, bad = seen, [(kind, key, "other") for kind, key, _ in seen]
+    scans, cut = [(TABLE, "t:1 t:2"), (INDEX, "t:2 t:1")], [(TABLE._replace(most=1), "t:1")]
+    sets = [
+        (good, scans),
+        ([good[0], bad[1]], scans),
+        ([bad[0], good[1]], []),
+        ([], cut),
+        (good, [(TABLE, "t:2 t:1"), scans[1]]),
+        (good, [scans[0], (INDEX, "t:1 t:2")]),
+        ([], [(TABLE, "t:1")]),
+        ([], [(TABLE, "")]),
+        ([], []),
+    ]
+    want = [True, False, False, True, False, False, False, False, True]
+    assert world.changes_nothing(transitions.check(sets)) == [Checked(2, holds) for holds in want]
+
+
+@pytest.mark.parametrize("key", ["sequence", "doc:t:1", "status:j", "key:k", "table:t", "index:t:f"])
+def test_wrong_type(world: World, key: str) -> None:
+    # C6.3
+    world.break_key(key)
+    reads = [("doc", "t:1", ""), ("job", "j", ""), ("key", "k", "")]
+    world.refuses(transitions.check([(reads, [(TABLE, ""), (INDEX, "")])]))
+
+
+@pytest.mark.parametrize("state", [None, "5"])
+def test_an_index_that_is_not_ready_holds_nothing(world: World, state: str | None) -> None:
+    # C6.2: dropped, or being built anew
+    world.command("HDEL", world.key("indexes"), "t:f")
+    if state is not None:
+        world.command("HSET", world.key("indexes"), "t:f", state)
+    assert [one.holds for one in world.run(transitions.check([([], [(INDEX, "")])]))] == [False]
