@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from scheduler import transitions, values
 from scheduler.call import Request
 from scheduler.keys import GROUP
-from scheduler.transitions import Commit, Delivery, Finish, Lead, Retry, Transition, Word
+from scheduler.transitions import Catalog, Commit, Delivery, Finish, Lead, Retry, Scan, Seal, Snapshot, Transition, Word
+from tests.properties.data import entry_of
+from tests.properties.handler import SCANS, Handler, Part, sort_key
 from tests.properties.model import FINAL, Entry, Model
 from tests.properties.picture import draw
 from tests.transitions.conftest import ERROR, NOW, RESULT, World
@@ -28,6 +30,7 @@ SETTINGS = {f"keep_ms:{BRIEF}": 0, f"keep_ms:{KEPT}": 5000}
 DOCUMENTS = ("a:1", "a:2", "b:1")
 KEYS = ("k1", "k2")
 MAILBOXES = ("m1", "m2")
+INDEX = "a:v"
 
 # Real time, so that nothing of it ends while an example runs.
 LONG_MS = 10**8
@@ -62,7 +65,9 @@ class Machine(RuleBasedStateMachine):
         self.sent: list[Sent[Any]] = []
         self.deliveries: list[Delivery] = []
         self.kinds: dict[str, str] = {}
-        self.reads: dict[str, dict[tuple[str, str], str]] = {}
+        self.handlers: dict[str, Handler] = {}
+        self.catalogs: list[Catalog] = []
+        self.parts: list[Part] = []
         self.tokens: set[tuple[str, str]] = set()
         self.ended: dict[str, str] = {}
         self.children: dict[str, bool] = {}
@@ -170,6 +175,10 @@ class Machine(RuleBasedStateMachine):
         for worker in WORKERS:
             self.join(worker, self.model.settings)
 
+    @initialize()
+    def an_index_is_declared(self) -> None:
+        self.declare()
+
     @initialize(data=st.data())
     def work_comes(self, data: st.DataObject) -> None:
         self._schedule([self.request(data) for _ in range(3)])
@@ -262,7 +271,7 @@ class Machine(RuleBasedStateMachine):
         self.deliveries += claimed
         for i, delivery in enumerate(claimed):
             if self.kinds[delivery.job_id] == "mutation":
-                self._read(delivery, [("doc", document) for document in DOCUMENTS[: 1 + i]])
+                self._read(delivery, [("doc", document) for document in DOCUMENTS[: 1 + i]], SCANS[:i])
 
     @staticmethod
     def _delivery(entry: Entry) -> Delivery:
@@ -300,23 +309,30 @@ class Machine(RuleBasedStateMachine):
                 "job": st.sampled_from(self.jobs()),
             }
             pairs = [st.tuples(st.just(kind), keys) for kind, keys in kinds.items()]
-            self._read(delivery, data.draw(st.lists(st.one_of(pairs), max_size=4), "reads"))
+            items = data.draw(st.lists(st.one_of(pairs), max_size=4), "reads")
+            self._read(delivery, items, data.draw(st.lists(st.sampled_from(SCANS), max_size=2), "scans"))
 
-    def _read(self, delivery: Delivery, items: list[tuple[str, str]]) -> None:
-        snapshot = self.world.run(transitions.read(items))
-        documents = self.model.documents
-        seen = [documents.get(key, ("", b""))[1] if kind == "doc" else b"" for kind, key in items]
-        versions = [self.model.version(kind, key) for kind, key in items]
-        assert (snapshot.sequence, snapshot.items) == (self.model.sequence, list(zip(versions, seen, strict=True)))
-        read = self.reads.setdefault(delivery.token, {})
-        for item, version in zip(items, versions, strict=True):
-            read.setdefault(item, version)
+    def _read(self, delivery: Delivery, items: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> None:
+        snapshot = self.world.run(transitions.read(items, scans))
+        data, things = self.model.data, [self.model.look_at(kind, key) for kind, key in items]
+        assert snapshot == Snapshot(data.sequence, things, [data.walk(scan) for scan in scans])
+        self.handlers.setdefault(delivery.token, Handler()).learn(items, scans, snapshot)
+
+    @precondition(lambda self: "mutation" in self.held())
+    @rule(data=st.data())
+    def seal(self, data: st.DataObject) -> None:
+        """Right before its SQL commits."""
+        seals = [Seal(one, self.handlers[one.token].reads) for one in self.pick(data, "mutation", None)]
+        if seals:
+            self.call(transitions.seal(seals, self.now), lambda now: self.model.seal(seals))
 
     @precondition(lambda self: "mutation" in self.held())
     @rule(data=st.data(), worker=st.sampled_from(WORKERS), state=st.sampled_from(["success", "success", "failed"]))
     def commit(self, data: st.DataObject, worker: str, state: str) -> None:
         deliveries = self.pick(data, "mutation", None)
-        commits = [self._commit_of(data, delivery, state) for delivery in deliveries]
+        commits = list[Commit]()
+        for delivery in deliveries:
+            commits.append(self._commit_of(data, delivery, state, earlier=commits))
         if commits:
             self._commit(commits, worker)
 
@@ -329,36 +345,54 @@ class Machine(RuleBasedStateMachine):
             self._commit([self._commit_of(data, at_once, "success", parent.job_id)], worker)
 
     def _commit(self, commits: list[Commit], worker: str) -> None:
-        call = transitions.commit(commits, worker, self.now)
-        words = self.call(call, lambda now: self.model.commit(commits, worker, now))
-        for one, word in zip(commits, words, strict=True):
-            self.children |= {child.id: word is Word.OK for child in one.children}
+        def predict(now: int) -> list[Word]:
+            words = self.model.commit(commits, worker, now)
+            for one, word in zip(commits, words, strict=True):
+                for child in one.children:
+                    self.children[child.id] = self.children.get(child.id, False) or word is Word.OK
+            return words
 
-    def _commit_of(self, data: st.DataObject, delivery: Delivery, state: str, parent: str = "") -> Commit:
+        self.call(transitions.commit(commits, worker, self.now), predict)
+
+    def _commit_of(
+        self, data: st.DataObject, delivery: Delivery, state: str, parent: str = "", earlier: Sequence[Commit] = ()
+    ) -> Commit:
         """Writes only what was read, as the product does: blind writes are read at the last moment."""
         name, key = self.asked(delivery) if delivery.job_id else (KEPT, "")
+        conflicts = data.draw(st.sampled_from([0, 0, 0, 2]), "conflicts")
         if state == "failed":
-            reads = self.reads.get(delivery.token, {})
-            return Commit(delivery, name, key, 7, state, ERROR, [(*item, seen) for item, seen in reads.items()])
-        documents = data.draw(st.lists(st.sampled_from(DOCUMENTS), unique=True, min_size=1, max_size=2), "documents")
-        targets = data.draw(st.lists(st.sampled_from(self.jobs()[-8:]), max_size=2), "cancels")
+            handler = self.handlers[delivery.token]
+            return Commit(
+                delivery, name, key, 7, state, ERROR, handler.reads, handler.scans_seen(data), conflicts=conflicts
+            )
+        documents = data.draw(st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=2), "documents")
+        jobs = [*self.jobs()[-8:], *(child.id for one in earlier for child in one.children)]
+        targets = data.draw(st.lists(st.sampled_from(jobs), max_size=2), "cancels")
         wanted = data.draw(st.sampled_from(["", "", *KEYS]), "key")
         items = [("doc", document) for document in documents] + ([("key", wanted)] if wanted else [])
         if data.draw(st.booleans(), "says that it read the jobs"):
             items += [("job", target) for target in targets]
         self._read(delivery, items)
-        reads = self.reads[delivery.token]
-        writes = [self._write(data, document, reads["doc", document]) for document in documents]
+        handler = self.handlers[delivery.token]
+        writes = [self._write(data, document, handler.version("doc", document)) for document in documents]
         children = [
             self.request(data, parent or delivery.job_id, born=data.draw(st.sampled_from(["", "", "canceled"]), "born"))
             for _ in range(data.draw(st.integers(0, 2), "children"))
         ]
-        if wanted and not reads["key", wanted]:
+        if wanted and not handler.version("key", wanted):
             children.append(self.request(data, parent or delivery.job_id, key=wanted))
         if children and data.draw(st.integers(0, 4), "cancels its own child") == 0:
             targets = [*targets, children[0].id]
-        seen = [(*item, version) for item, version in reads.items()]
-        return Commit(delivery, name, key, 7, state, RESULT, seen, writes, children, targets)
+        catalog = self._catalog(data)
+        return Commit(
+            delivery, name, key, 7, state, RESULT, handler.reads, handler.scans_seen(data), writes,
+            handler.entries(writes, catalog), children, targets, conflicts, catalog.version,
+        )  # fmt: skip
+
+    def _catalog(self, data: st.DataObject) -> Catalog:
+        """What the worker knows of indexes; one time in six it is of an earlier time."""
+        old = self.catalogs and data.draw(st.integers(0, 5), "old catalog") == 0
+        return data.draw(st.sampled_from(self.catalogs[-4:]), "catalog") if old else self.model.data.known()
 
     @staticmethod
     def _write(data: st.DataObject, document: str, seen: str) -> tuple[str, str, bytes]:
@@ -371,7 +405,17 @@ class Machine(RuleBasedStateMachine):
         kind = data.draw(st.sampled_from(["mutation", "action"]), "kind")
         deliveries = self.pick(data, kind, None)
         # Started in vain, or given back unstarted.
-        given = [Retry(one, one.attempt - data.draw(st.integers(0, 1), "unstarted"), delay_ms) for one in deliveries]
+        given = [
+            Retry(
+                one,
+                one.attempt - data.draw(st.integers(0, 1), "unstarted"),
+                delay_ms,
+                self.asked(one)[0],
+                conflicts=data.draw(st.sampled_from([0, 0, 3]), "conflicts"),
+                unseal=data.draw(st.booleans(), "unseal"),
+            )
+            for one in deliveries
+        ]
         if given:
             self.call(transitions.retry(given, self.now), lambda now: self.model.retry(given, now))
 
@@ -398,6 +442,50 @@ class Machine(RuleBasedStateMachine):
         entries = {queue: ids for queue, ids in held.items() if ids}
         call = transitions.renew(worker, LEASE_MS, LONG_MS, len(actions), "17", actions, entries, self.now)
         self.call(call, lambda now: self.model.renew(worker, LEASE_MS, actions, entries, now))
+
+    # Indexes
+
+    def _catalog_call(self, transition: Transition[Any], predict: Callable[[int], Any]) -> None:
+        self.catalogs.append(self.model.data.known())
+        self.call(transition, predict)
+
+    def declare(self) -> None:
+        self._catalog_call(transitions.declare([INDEX]), lambda now: self.model.data.declare([INDEX]))
+
+    def forget(self) -> None:
+        self._catalog_call(transitions.forget(INDEX), lambda now: self.model.data.forget(INDEX))
+
+    @rule(data=st.data(), limit=st.sampled_from([1, 1, 9]))
+    def index(self, data: st.DataObject, limit: int) -> None:
+        """An indexer reads a part; or one that has read a part writes it, maybe late. An index may come or go too."""
+        chore = data.draw(st.sampled_from(["read", "read", "write", "write", "declare", "declare", "forget"]), "chore")
+        if chore == "declare":
+            self.declare()
+        elif chore == "forget" and data.draw(st.booleans(), "sure"):
+            self.forget()
+        elif chore == "read":
+            self._read_part(limit)
+        elif self.parts:
+            part = data.draw(st.sampled_from(self.parts[-2:]), "part")
+            self.call(transitions.reindex(*part), lambda now: self.model.data.reindex(*part))
+
+    def _read_part(self, limit: int) -> None:
+        built = self.model.data.indexes.get(INDEX)
+        if built is None:
+            return
+        scan = Scan("table:a", "BYSCORE", f"({built}", "+inf", "asc", limit)
+        (walked,) = self.world.run(transitions.read([], [scan])).walks
+        rows = [(one.id, one.version, sort_key(one.data)) for one in walked.documents]
+        after = None if len(rows) < limit else walked.documents[-1].created
+        self.parts.append(Part(INDEX, built, after, rows))
+
+    @invariant()
+    def an_index_that_is_ready_holds_each_document_once(self) -> None:
+        # C6.1
+        data = self.model.data
+        if data.indexes.get(INDEX, 0) is None:
+            table = {entry_of(sort_key(one.data), one.created, one.id) for one in data.table("a")}
+            assert data.entries[INDEX] == table
 
     def leave(self, worker: str, promoter: str) -> None:
         call = transitions.leave(worker, promoter, QUEUES, self.now)
@@ -486,7 +574,10 @@ class Machine(RuleBasedStateMachine):
             self.the_data_set_is_what_the_model_says()
         for queue in QUEUES:
             self._claim("w1", queue, 1000)
-        commits = [self._last(delivery) for delivery in self.current("mutation", None)]
+        mutations = self.current("mutation", None)
+        seals = [Seal(one) for one in mutations if "sealed" in self.model.jobs[one.job_id].fields]
+        self.call(transitions.seal(seals, self.now), lambda now: self.model.seal(seals))
+        commits = [self._last(delivery) for delivery in mutations]
         ended = self.call(
             transitions.commit(commits, "w1", self.now), lambda now: self.model.commit(commits, "w1", now)
         )
@@ -521,6 +612,8 @@ class Machine(RuleBasedStateMachine):
             b"sequence",
             b"doc",
             b"table",
+            b"indexes",
+            b"index",
             b"workers",
             b"wake",
         }

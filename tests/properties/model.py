@@ -12,19 +12,27 @@ from dataclasses import dataclass, field
 from scheduler import transitions
 from scheduler.call import Request
 from scheduler.job import CancelOutcome
-from scheduler.transitions import Commit, Expired, Finish, Lead, Redelivered, Retry, Word
+from scheduler.transitions import Commit, Document, Expired, Finish, Lead, Redelivered, Retry, Seal, Word
+from tests.properties.data import Data
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 MOST_AT_ONCE = 100
 FINAL = ("success", "failed", "canceled")
 
+Due = tuple[str, int]
+"""A queue, and when a job of it is due."""
+
 
 @dataclass(eq=False)
 class Entry:
-    """One delivery in a ready stream. Its id and token are made elsewhere and learnt from the data set."""
+    """One delivery in a ready stream. Its id and token are made elsewhere and learnt from the data set.
+
+    `poison` is the error of a sealed job past the cap of deaths.
+    """
 
     job: Job
     attempt: int
+    poison: bytes = b""
     holder: str = ""
     lost: bool = False
     id: str = ""
@@ -51,6 +59,11 @@ class Job:
         return self.asked.id
 
 
+def dues_of(job: Job) -> list[Due]:
+    """When a new job waits for, if it does."""
+    return [] if job.due is None else [(job.asked.queue, job.due)]
+
+
 @dataclass
 class Model:
     """One app."""
@@ -61,9 +74,7 @@ class Model:
     keys: dict[str, str] = field(default_factory=dict)
     streams: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     running: dict[str, int] = field(default_factory=dict)
-    documents: dict[str, tuple[str, bytes]] = field(default_factory=dict)
-    tables: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    sequence: int = 0
+    data: Data = field(default_factory=Data)
     applied: set[str] = field(default_factory=set)
     stats: Counter[tuple[str, str]] = field(default_factory=Counter)
     mail: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -99,17 +110,17 @@ class Model:
             job = self.jobs[job_id]
             self.deliver(job, int(job.fields.get("attempts", 0)) + 1)
 
-    def settle(self, added: Iterable[Job], heads: dict[str, int], now: int) -> None:
+    def settle(self, added: Iterable[Due], heads: dict[str, int], now: int) -> None:
         """What is due goes on at once (C2.2), and a new earliest job wakes the promoter (C7.3)."""
-        dues = [(job.asked.queue, job.due) for job in added if job.due is not None]
+        dues = list(added)
         for queue in self.queues:
             soon = sum(1 for of, due in dues if of == queue and due <= now)
             later = [due for of, due in dues if of == queue and due > now]
             self.promote_queue(queue, len([due for due, _ in self.due(queue)[: min(soon, MOST_AT_ONCE)] if due <= now]))
             self.wake |= soon > MOST_AT_ONCE or (bool(later) and min(later) < heads.get(queue, min(later) + 1))
 
-    def deliver(self, job: Job, attempt: int) -> None:
-        job.due, job.entry = None, Entry(job, attempt)
+    def deliver(self, job: Job, attempt: int, poison: bytes = b"") -> None:
+        job.due, job.entry = None, Entry(job, attempt, poison)
         self.streams[job.asked.queue].append(job.entry)
 
     def drop(self, job: Job) -> None:
@@ -145,7 +156,7 @@ class Model:
 
     def schedule(self, requests: Sequence[Request], now: int) -> list[tuple[Word, str]]:
         words: list[tuple[Word, str]] = []
-        heads, added, taken = self.heads(), list[Job](), dict[str, str]()
+        heads, added, taken = self.heads(), list[Due](), dict[str, str]()
         for asked in requests:
             holder = taken.get(asked.key) or self.keys.get(asked.key)
             if asked.id in self.jobs:
@@ -153,7 +164,7 @@ class Model:
             elif asked.key and holder:
                 words.append((Word.KEY, holder))
             else:
-                added.append(self.create(asked, now))
+                added += dues_of(self.create(asked, now))
                 words.append((Word.OK, asked.id))
                 taken[asked.key] = asked.id
         self.settle(added, heads, now)
@@ -184,7 +195,7 @@ class Model:
         job = self.holder_of(delivery)
         if job and job.state == "inProgress" and job.fields["worker"] == worker:
             return Word.ALREADY
-        if not job or job.state:
+        if not job or job.state or "sealed" in job.fields:
             return Word.LOST
         self.drop(job)
         job.state = "inProgress"
@@ -205,51 +216,74 @@ class Model:
         return Word.OK
 
     def commit(self, commits: Sequence[Commit], worker: str, now: int) -> list[Word]:
-        heads, added = self.heads(), list[Job]()
+        heads, added = self.heads(), list[Due]()
         words = [self._commit(one, worker, now, added) for one in commits]
         self.settle(added, heads, now)
         return words
 
-    def _commit(self, one: Commit, worker: str, now: int, added: list[Job]) -> Word:
+    def _commit(self, one: Commit, worker: str, now: int, added: list[Due]) -> Word:
+        word, job = self._check(one), self.holder_of(one.delivery)
+        if word is not Word.OK:
+            return word
+        self.data.write(one)
+        targets = [job_id for job_id in one.cancels if job_id in self.jobs and job_id != one.delivery.job_id]
+        for child in one.children:
+            added += dues_of(self.create(child, now))
+        self.cancel(targets, now)
+        if job:
+            job.fields |= {"started": now - one.elapsed_ms, "worker": worker, "attempts": one.delivery.attempt}
+            job.fields.pop("sealed", None)
+            self.end(job, one.state, now, **_outcome(one.state, one.value))
+            self.stats[one.name, "conflicts"] += one.conflicts
+        else:
+            self.applied.add(one.delivery.token)
+        return Word.OK
+
+    def _check(self, one: Commit) -> Word:
         job = self.holder_of(one.delivery)
         at_once = one.delivery.job_id == ""
         if not job and not at_once:
             return Word.LOST
         if (job and job.state) or (at_once and one.delivery.token in self.applied):
             return Word.ALREADY
-        if any(self.version(kind, key) != seen for kind, key, seen in one.reads):
+        if job and job.fields.get("sealed", one.delivery.token) != one.delivery.token:
+            return Word.SEALED  # C6.4: only who has asked SQL may end it
+        if not self.holds(one.reads) or not self.data.holds(one.scans):
             return Word.CONFLICT
-        self.write(one)
-        targets = [job_id for job_id in one.cancels if job_id in self.jobs and job_id != one.delivery.job_id]
-        added.extend([self.create(child, now) for child in one.children])
-        self.cancel(targets, now)
-        if job:
-            job.fields |= {"started": now - one.elapsed_ms, "worker": worker, "attempts": one.delivery.attempt}
-            self.end(job, one.state, now, **_outcome(one.state, one.value))
-        else:
-            self.applied.add(one.delivery.token)
-        return Word.OK
+        return Word.STALE if one.writes and one.catalog != str(self.data.catalog) else Word.OK
 
-    def version(self, kind: str, key: str) -> str:
-        """Of what a mutation can read; '' where it is absent (C6.2)."""
+    def look_at(self, kind: str, key: str) -> Document:
+        """What a mutation reads; its version is '' where it is absent (C6.2)."""
         if kind == "doc":
-            return self.documents.get(key, ("", b""))[0]
+            return self.data.get(key)
+        return Document(key, self._version(kind, key), 0, b"")
+
+    def holds(self, reads: Iterable[tuple[str, str, str]]) -> bool:
+        return all(self.look_at(kind, key).version == seen for kind, key, seen in reads)
+
+    def _version(self, kind: str, key: str) -> str:
         if kind == "key":
             return self.keys.get(key, "")
         job = self.jobs.get(key)
-        return "" if not job else job.state or "pending"
+        return "" if not job else job.state or ("sealed" if "sealed" in job.fields else "pending")
 
-    def write(self, one: Commit) -> None:
-        self.sequence += bool(one.writes)
-        for op, document, data in one.writes:
-            table = self.tables[document.partition(":")[0]]
-            if op == "del":
-                self.documents.pop(document, None)
-                table.pop(document, None)
+    def seal(self, seals: Sequence[Seal]) -> list[Word]:
+        """All are looked at first, but a job that this call seals is no longer what was read of it."""
+        words, sealing = list[Word](), set[str]()
+        for one in seals:
+            job, token = self.holder_of(one.delivery), one.delivery.token
+            held = self.holds(one.reads) and not any(kind == "job" and key in sealing for kind, key, _ in one.reads)
+            if not job or job.state:
+                words.append(Word.LOST)
+            elif job.fields.get("sealed") == token:
+                words.append(Word.ALREADY)
             else:
-                self.documents[document] = (f"{self.sequence}-{one.delivery.token}", data)
-            if op == "add":
-                table[document] = self.sequence
+                words.append(Word.OK if held else Word.CONFLICT)
+                sealing |= {job.id} if held else set()
+        for one in seals:
+            if one.delivery.job_id in sealing:
+                self.jobs[one.delivery.job_id].fields["sealed"] = one.delivery.token
+        return words
 
     def cancel(self, job_ids: Sequence[str], now: int) -> list[CancelOutcome]:
         return [self._cancel(job_id, now) for job_id in job_ids]
@@ -258,29 +292,32 @@ class Model:
         job = self.jobs.get(job_id)
         if not job:
             return CancelOutcome.UNKNOWN
-        if job.state in FINAL:
-            return CancelOutcome.FINISHED
+        if job.state in FINAL or "sealed" in job.fields:
+            return CancelOutcome.FINISHED  # C4: sealed, its SQL may have committed
         outcome = CancelOutcome.RUNNING if job.state else CancelOutcome.CANCELED
         self.end(job, "canceled", now)
         job.entry = None  # whoever holds it has lost it
         return outcome
 
     def retry(self, retries: Sequence[Retry], now: int) -> list[Word]:
-        heads, added, words = self.heads(), list[Job](), list[Word]()
-        for delivery, attempts, delay_ms in retries:
-            job = self.holder_of(delivery)
+        heads, added, words = self.heads(), list[Due](), list[Word]()
+        for one in retries:
+            job = self.holder_of(one.delivery)
             if not job or job.state:
                 words.append(Word.LOST)
                 continue
             words.append(Word.OK)
             self.drop(job)
-            job.fields["attempts"] = attempts
+            job.fields["attempts"] = one.attempts
             job.fields.pop("deaths", None)  # its worker lived to tell
-            if delay_ms:
-                job.entry, job.due = None, now + delay_ms
-                added.append(job)
+            self.stats[one.name, "conflicts"] += one.conflicts
+            if one.unseal:
+                job.fields.pop("sealed", None)
+            if one.delay_ms:
+                job.entry, job.due = None, now + one.delay_ms
+                added += dues_of(job)
             else:
-                self.deliver(job, attempts + 1)
+                self.deliver(job, one.attempts + 1)
         self.settle(added, heads, now)
         return words
 
@@ -292,12 +329,12 @@ class Model:
             self.drop(job)
             deaths = int(job.fields.get("deaths", 0)) + 1
             job.fields |= {"attempts": entry.attempt, "deaths": deaths}
-            if deaths >= cap:  # C3.4
+            if deaths >= cap and "sealed" not in job.fields:  # C3.4
                 self.end(job, "failed", now, error=error)
                 job.entry = None
                 failed += 1
             else:
-                self.deliver(job, entry.attempt + 1)
+                self.deliver(job, entry.attempt + 1, error if deaths >= cap else b"")
                 redelivered += 1
         held = sum(1 for stream in self.streams.values() for entry in stream if entry.holder)
         return Redelivered(redelivered, failed, held, any(len(some) == limit for some in found.values()))
@@ -352,7 +389,7 @@ class Model:
         held = [entry for queue in self.queues for entry in self.streams[queue] if entry.holder == worker]
         for entry in held:
             self.drop(entry.job)
-            self.deliver(entry.job, entry.attempt)
+            self.deliver(entry.job, entry.attempt, entry.poison)
         self.workers.pop(worker, None)
         if self.promoter == promoter:
             self.promoter = ""

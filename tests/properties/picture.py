@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from scheduler.keys import Keys
+from tests.properties.data import table_of
 from tests.properties.model import FINAL, Entry, Job, Model
 from tests.transitions.conftest import Dump, strings
 
@@ -61,7 +62,7 @@ def draw(model: Model, keys: Keys) -> Picture:
     for key, job_id in model.keys.items():
         picture.put(f"key:{key}", encode(job_id))
     for name in {name for name, _ in model.stats}:
-        picture.put_hash(f"stats:{name}", {state: n for (of, state), n in model.stats.items() if of == name})
+        picture.put_hash(f"stats:{name}", {state: n for (of, state), n in model.stats.items() if of == name and n})
     _draw_documents(picture, model)
     _draw_presence(picture, model)
     return picture
@@ -87,18 +88,24 @@ def _stream(entries: list[Entry]) -> object:
     for entry in entries:
         spec = spec_of(entry.job)
         inline: list[Plain] = ["spec", spec] if len(spec) <= 4096 else []
-        flat: list[Plain] = ["job", entry.job.id, "token", entry.token, "attempt", entry.attempt, *inline]
+        poison: list[Plain] = ["poison", entry.poison] if entry.poison else []
+        flat: list[Plain] = ["job", entry.job.id, "token", entry.token, "attempt", entry.attempt, *inline, *poison]
         rows.append([entry.id.encode(), [encode(part) for part in flat]])
     held = [(entry.id.encode(), entry.holder.encode()) for entry in entries if entry.holder]
     return rows, [held]
 
 
 def _draw_documents(picture: Picture, model: Model) -> None:
-    for document, (version, data) in model.documents.items():
-        picture.put_hash(f"doc:{document}", {"version": version, "data": data})
-    for table, numbers in model.tables.items():
-        picture.put_scores(f"table:{table}", [(number, document) for document, number in numbers.items()])
-    picture.put("sequence", model.sequence and encode(model.sequence))
+    data = model.data
+    for one in data.documents.values():
+        picture.put_hash(f"doc:{one.id}", {"version": one.version, "created": one.created, "data": one.data})
+    for table in {table_of(document_id) for document_id in data.documents}:
+        picture.put_scores(f"table:{table}", [(one.created, one.id) for one in data.table(table)])
+    picture.put("sequence", data.sequence and encode(data.sequence))
+    built: dict[str, Plain] = {index: "ready" if to is None else to for index, to in data.indexes.items()}
+    picture.put_hash("indexes", {**built, "version": data.catalog} if data.catalog else {})
+    for index, entries in data.entries.items():
+        picture.put(f"index:{index}", [part for entry in sorted(entries) for part in (entry, b"0")])
     for token in model.applied:
         picture.put(f"applied:{token}", b"1", volatile=True)
 
