@@ -155,11 +155,6 @@ class Retry(NamedTuple):
     `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
     """
 
-    """A delivery given back: `attempts` starts were made, the next one may come in `delay_ms`.
-
-    `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
-    """
-
     delivery: Delivery
     attempts: int
     delay_ms: int

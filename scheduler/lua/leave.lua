@@ -27,7 +27,7 @@ for q = 5, #ARGV do
       local head = fields.job and read_head(fields.job) or ''
       drop_entry(queue, entry[1])
       if fields.job and not status[1] and status[2] == fields.token and head ~= '' then
-        deliver(queue, fields.job, tonumber(fields.attempt), nonce .. ':' .. queue .. ':' .. i, head)
+        deliver(queue, fields.job, tonumber(fields.attempt), nonce .. ':' .. queue .. ':' .. i, head, fields.poison)
         back = back + 1
       end
     end

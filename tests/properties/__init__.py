@@ -1,0 +1,1 @@
+"""Properties: the scripts against a model, driven by hypothesis."""

@@ -31,6 +31,16 @@ NO_ARGS = values.pack([], "args") + values.pack({}, "kwargs")
 
 Dump = dict[bytes, object]
 
+_READS: dict[str, tuple[str | int, ...]] = {
+    "string": ("GET",),
+    "hash": ("HGETALL",),
+    "zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+    "set": ("SMEMBERS",),
+    "list": ("LRANGE", 0, -1),
+    "stream": ("XRANGE", "-", "+"),
+}
+"""How all of a key of a type is read."""
+
 
 def strings(*texts: str) -> bytes:
     return b"".join(values.pack(text, "spec") for text in texts)
@@ -71,27 +81,38 @@ class World:
 
     def dump(self) -> Dump:
         """Every key with its value, and of streams the groups and what is pending."""
-        return {key: self._value(key) for key in self.all_keys()}
+        keys = self.all_keys()
+        kinds = [kind.decode() for kind in self.commands(*(("TYPE", key) for key in keys))]
+        reads = [_READS[kind] for kind in kinds]
+        found = self.commands(*((name, key, *rest) for (name, *rest), key in zip(reads, keys, strict=True)))
+        return {key: self._value(key, *pair) for key, *pair in zip(keys, kinds, found, strict=True)}
 
-    def _value(self, key: bytes) -> object:
-        kind = self.command("TYPE", key)
-        match bytes(kind).decode():
-            case "string":
-                return self.command("GET", key)
+    def _value(self, key: bytes, kind: str, found: Any) -> object:
+        match kind:
             case "hash":
-                flat = self.command("HGETALL", key)
-                return dict(zip(flat[::2], flat[1::2], strict=True))
-            case "zset":
-                return self.command("ZRANGE", key, 0, -1, "WITHSCORES")
+                return dict(zip(found[::2], found[1::2], strict=True))
             case "set":
-                return set(self.command("SMEMBERS", key))
-            case "list":
-                return self.command("LRANGE", key, 0, -1)
-            case _:
+                return set(found)
+            case "stream":
                 groups = self.command("XINFO", "GROUPS", key)
-                pending = [self.command("XPENDING", key, group[1], "-", "+", 999) for group in groups]
+                pending = self.commands(*(("XPENDING", key, group[1], "-", "+", 999) for group in groups))
                 held = [[(entry, owner) for entry, owner, *_ in rows] for rows in pending]
-                return self.command("XRANGE", key, "-", "+"), held
+                return found, held
+            case _:
+                return found
+
+    def volatile(self) -> set[bytes]:
+        """The keys that end by themselves."""
+        keys = self.all_keys()
+        return {key for key, ms in zip(keys, self.commands(*(("PTTL", key) for key in keys)), strict=True) if ms >= 0}
+
+    def commands(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """Plain commands in one round trip, with their replies as they come."""
+        pipeline: Any = self.store._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: list[Any] = pipeline.execute()
+        return replies
 
     # Making jobs
 

@@ -83,6 +83,20 @@ def test_twice(world: World) -> None:
     assert world.changes_nothing(call) == Redelivered(0, 0, 0, False)
 
 
+def test_the_same_call_again_makes_another_token(world: World) -> None:
+    # C3.1, C3.5: a call that reached the server twice, the second time after the new delivery was lost too. With the
+    # token made again, the worker of the second delivery owned the third.
+    lose(world, kind="action")
+    call = redeliver()
+    tokens = set()
+    for _ in range(2):
+        assert world.run(call).redelivered == 1
+        (delivery,) = world.claim()
+        tokens.add(delivery.token)
+        age(world)
+    assert len(tokens) == 2
+
+
 def test_limit(world: World) -> None:
     for _ in range(3):
         world.schedule()

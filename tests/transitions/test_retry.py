@@ -40,6 +40,15 @@ def test_later(world: World) -> None:
 
 
 @pytest.mark.parametrize("delay", [0, 500])
+def test_deaths_are_forgotten(world: World, delay: int) -> None:
+    # C3.4: its worker lived to tell, so it is no poison.
+    delivery = world.deliver()
+    world.command("HSET", world.keys.status(delivery.job_id), "deaths", 2)
+    assert world.run(transitions.retry([Retry(delivery, 1, delay)], NOW)) == [Word.OK]
+    assert "deaths" not in world.status(delivery.job_id)
+
+
+@pytest.mark.parametrize("delay", [0, 500])
 def test_twice(world: World, delay: int) -> None:
     call = transitions.retry([Retry(world.deliver(), 1, delay)], NOW)
     assert world.run(call) == [Word.OK]

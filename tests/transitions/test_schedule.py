@@ -235,3 +235,29 @@ def test_time_comes_from_the_server(world: World) -> None:
     request = world.request(delay=60_000)
     world.run(transitions.schedule([request]))
     assert world.due()[request.id] - int(seconds) * 1000 in range(60_000, 70_000)
+
+
+def test_a_delay_is_never_rounded_down(world: World) -> None:
+    # C7.3: the server's clock has microseconds, due times have not.
+    for _ in range(20):
+        seconds, micros = world.command("TIME")
+        request = world.request(delay=1)
+        world.run(transitions.schedule([request]))
+        assert world.due()[request.id] * 1000 >= int(seconds) * 1_000_000 + int(micros) + 1000
+
+
+def test_what_waits_has_no_end_of_its_own(world: World) -> None:
+    # C7.3: nothing due is skipped, however long it waits.
+    world.schedule(delay=9, key="k")
+    world.schedule()
+    assert world.volatile() == set()
+
+
+def test_tokens_differ_even_if_redis_has_lost_its_memory(world: World) -> None:
+    # C3.1: a server that took over without the last writes must not hand out what an old worker still holds.
+    requests, tokens = [world.request()], set()
+    for _ in range(2):
+        world.run(transitions.schedule(requests, NOW))
+        tokens |= {fields["token"] for _, fields in world.entries()}
+        world.command("DEL", *world.all_keys())
+    assert len(tokens) == 2

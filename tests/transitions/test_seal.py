@@ -182,6 +182,16 @@ def test_a_sealed_job_past_the_cap_is_delivered_with_its_error(world: World) -> 
     assert world.commit(again, "failed") is Word.OK
 
 
+def test_a_worker_that_leaves_gives_the_error_back_too(world: World) -> None:
+    # C3.4: who leaves has not looked into SQL, and the next one is not to start what took its workers down.
+    sealed(world)
+    for _ in range(CAP):
+        again = redelivered(world)
+    assert world.run(transitions.leave(WORKER, "p1", ["q"], NOW)) == 1
+    ((_, fields),) = world.entries()
+    assert (fields["poison"], fields["attempt"]) == (ERROR, str(again.attempt).encode())
+
+
 def test_a_sealed_job_is_not_begun_as_an_action(world: World) -> None:
     # C3.8: the deployment has made an action of it, but as a mutation it may have happened.
     sealed(world)

@@ -2,9 +2,14 @@
 -- Specs above this size stay in their key, and the worker fetches them.
 local INLINE_BYTES = 4096
 
--- `head` is the beginning of the spec, INLINE_BYTES + 1 bytes at most; `poison` nil, or the error that a sealed job past
--- the cap of deaths is to fail with (see redeliver.lua).
-local function deliver(queue, id, attempt, token, head, poison)
+-- When this run of the script delivers, in microseconds: the caller's nonce alone comes twice when a call is sent again.
+local time = redis.call('TIME')
+local moment = string.format('%x', tonumber(time[1]) * 1000000 + tonumber(time[2]))
+
+-- `nonce` is the caller's, with the place in the call; `head` the beginning of the spec, INLINE_BYTES + 1 bytes at most;
+-- `poison` nil, or the error that a sealed job past the cap of deaths is to fail with (see redeliver.lua).
+local function deliver(queue, id, attempt, nonce, head, poison)
+  local token = nonce .. ':' .. moment
   local entry = { 'XADD', NS .. 'ready:' .. queue, '*', 'job', id, 'token', token, 'attempt', int(attempt) }
   if #head <= INLINE_BYTES then
     entry[#entry + 1] = 'spec'

@@ -1,0 +1,1 @@
+"""The tests tested: sabotaged scripts, and scripts that fail midway."""

@@ -1,0 +1,329 @@
+"""Sabotaged scripts: each one textual change of one file, and the tests that must notice it.
+
+A text must occur exactly once in its file. A change of a script that moves it breaks the test, so that no mutant rots.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`file` is below `scheduler/lua`, `tests` are stems of `tests/transitions/test_*.py`."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _of(file: str, *tests: str) -> _Maker:
+    return _Maker(file, tests)
+
+
+class _Maker(NamedTuple):
+    file: str
+    tests: tuple[str, ...]
+
+    def __call__(self, name: str, old: str, new: str = "", *tests: str) -> Mutant:
+        return Mutant(name, self.file, old, new, tests or self.tests)
+
+
+arguments = _of("include/arguments", "check", "commit_documents")
+base = _of("include/base", "schedule")
+complete = _of("include/complete", "finish")
+create = _of("include/create", "schedule")
+deliver = _of("include/deliver", "schedule", "retry", "cancel")
+due = _of("include/due", "promote")
+entry = _of("include/entry", "commit_documents", "read")
+spec = _of("include/spec", "schedule")
+versions = _of("include/versions", "commit")
+scans = _of("include/versions", "commit_scans")
+withdraw = _of("include/withdraw", "cancel")
+begin = _of("begin", "begin")
+cancel = _of("cancel", "cancel")
+check = _of("check", "check")
+commit = _of("commit", "commit")
+documents = _of("commit", "commit_documents")
+declare = _of("declare", "declare")
+expire = _of("expire", "expire")
+finish = _of("finish", "finish")
+forget = _of("forget", "forget")
+join = _of("join", "join")
+leave = _of("leave", "leave")
+promote = _of("promote", "promote")
+prune = _of("prune", "prune")
+read = _of("read", "read", "commit")
+redeliver = _of("redeliver", "redeliver")
+reindex = _of("reindex", "reindex")
+renew = _of("renew", "renew")
+retry = _of("retry", "retry")
+schedule = _of("schedule", "schedule")
+seal = _of("seal", "seal")
+sweep = _of("sweep", "sweep")
+unwatch = _of("unwatch", "unwatch")
+watch = _of("watch", "watch")
+
+FULL = "scripts"
+
+WRITTEN_LAST = (
+    "if replies[i] == 'OK' then\n    job.last = settle_queues\n"
+    "    settle_queues = function(...)\n      write(job)\n      job.last(...)\n    end"
+)
+STALE_FIRST = (
+    "  if #job.writes > 0 and job.catalog ~= catalog then\n    return 'STALE'\n  end\n"
+    "  if not still_holds(job.reads, job.scans) then"
+)
+
+MUTANTS = [
+    # What several scripts share
+    base("the time is rounded down for delays", "math.ceil(micros / 1000)", "math.floor(micros / 1000)"),
+    complete("no tombstone", "redis.call('PEXPIRE', status, TOMBSTONE_MS)", "redis.call('DEL', status)"),
+    complete("tombstones stay", "redis.call('PEXPIRE', status, TOMBSTONE_MS)"),
+    complete("a tombstone keeps the result", "redis.call('HDEL', status, 'result', 'error')"),
+    complete("a tombstone keeps the spec", "redis.call('DEL', NS .. 'job:' .. id)"),
+    complete("a tombstone keeps the idempotency key", "redis.call('DEL', NS .. 'key:' .. key)"),
+    complete("waiters are not told", "redis.call('RPUSH', NS .. 'mail:' .. mailbox, id)"),
+    complete("mail stays", "redis.call('PEXPIRE', NS .. 'mail:' .. mailbox, MAILBOX_MS)"),
+    complete("no end is counted", "redis.call('HINCRBY', NS .. 'stats:' .. name, state, 1)"),
+    complete("records stay for ever", "redis.call('ZADD', NS .. 'expiry', int(now + keep), id)"),
+    complete("retention of the function is not asked", "tonumber(found[1] or '') or "),
+    create("a past time jumps ahead", "due = math.max(scheduled, now)", "due = scheduled"),
+    create("a delay counts from the time rounded down", "soon + job.ms or", "now + job.ms or"),
+    create("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,"),
+    create("a pending job has a life of its own", "scheduled, job.tail))", "scheduled, job.tail), 'PX', 600000)"),
+    create("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)"),
+    create(
+        "a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("
+    ),
+    deliver("a counter for a token", "nonce .. ':' .. moment", "int(redis.call('INCR', NS .. 'counter'))", "schedule"),
+    deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "redeliver"),
+    deliver("the status does not name the entry", "'token', token, 'entry', entry)", "'token', token)"),
+    deliver("entries stay", "redis.call('XDEL', stream, entry)"),
+    deliver("entries stay pending", "redis.call('XACK', stream, GROUP, entry)"),
+    deliver("large specs are copied", "if #head <= INLINE_BYTES then", "if true then"),
+    due("promoted before it is due", "due, '-inf', int(now), 'LIMIT'", "due, '-inf', '+inf', 'LIMIT'"),
+    due("promoted though it has ended", "if heads[i] ~= '' and not status[i][1] then", "if heads[i] ~= '' then"),
+    due("promoted twice", "redis.call('ZREM', due, unpack(ids))"),
+    due("attempts start again", "tonumber(status[i][2] or 0) + 1", "1"),
+    due("nobody is woken", "redis.call('RPUSH', NS .. 'wake', '1')", "", "schedule"),
+    due("everybody is woken", "(not seen.head or seen.earliest < seen.head)", "true", "schedule"),
+    due("a queue is not known", "redis.call('SADD', NS .. 'queues', queue)", "", "schedule", "promote"),
+    spec(
+        "another field is the key", "return fields[4], fields[5], fields[8]", "return fields[4], fields[5], fields[7]"
+    ),
+    versions("documents have no version", "redis.call('HGET', NS .. 'doc:' .. key, 'version') or ''", "''"),
+    versions("a job's state has no version", "return status[1] or (status[2]", "return (status[2]", "read"),
+    versions("a seal has no version", "(status[2] and 'sealed') or ", "", "seal"),
+    versions("keys have no version", "return redis.call('GET', NS .. 'key:' .. key) or ''", "return ''", "read"),
+    withdraw("a running action is not canceled", "return 'RUNNING', job", "return 'FINISHED', job"),
+    withdraw("the token stays", "redis.call('HDEL', NS .. 'status:' .. job.id, 'token', 'entry')"),
+    withdraw("a canceled job stays due", "redis.call('ZREM', NS .. 'due:' .. job.queue, job.id)"),
+    withdraw("a canceled job stays ready", "drop_entry(job.queue, job.entry)"),
+    withdraw("a canceled action stays in running", "redis.call('ZREM', NS .. 'running', job.id)"),
+    withdraw("what succeeded is canceled", "if status[1] == 'success' or ", "if "),
+    # Actions
+    begin("no fence", "if status[2] ~= ARGV[at + 3] then", "if false then"),
+    begin("an action is not acked", "drop_entry(queue, entry)"),
+    begin("another worker may start it too", " and status[3] == worker"),
+    begin("started again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
+    begin("no lease", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)"),
+    finish("no fence", "if status[2] ~= ARGV[at + 3] then", "if false then"),
+    finish("ended again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
+    finish("it stays in running", "redis.call('ZREM', NS .. 'running', id)"),
+    expire(
+        "an expired action runs again",
+        "complete(one.id, 'failed',",
+        "redis.call('ZADD', NS .. 'due:q', int(now), one.id)\n"
+        "    redis.call('HDEL', NS .. 'status:' .. one.id, 'state')\n"
+        "    local _ = (function() end)(one.id, 'failed',",
+    ),
+    expire("the token stays", "redis.call('HDEL', NS .. 'status:' .. one.id, 'token')"),
+    expire("before the lease ends", "running, '-inf', int(now), 'LIMIT'", "running, '-inf', '+inf', 'LIMIT'"),
+    expire("a final state is changed", "if one.state == 'inProgress' then", "if one.state then"),
+    # Mutations
+    commit("no fence", "if status[2] ~= job.token then", "if false then"),
+    versions("no read check", "version_of(ARGV[at], ARGV[at + 1]) ~= ARGV[at + 2]", "false"),
+    commit("effects twice", "return status[1] and 'ALREADY' or 'OK'", "return 'OK'"),
+    commit("effects of a nested one twice", "== 1 and 'ALREADY' or 'OK'", "== 1 and 'OK' or 'OK'"),
+    commit("no ack", "drop_entry(job.queue, job.entry)"),
+    commit(
+        "acked first",
+        "local job = take_job()\n",
+        "local job = take_job()\n  drop_entry(job.queue, job.entry)\n",
+    ),
+    commit("acked in another stream", "drop_entry(job.queue, job.entry)", "drop_entry('default', job.entry)"),
+    commit("no children", "create(child, now, soon)"),
+    commit(
+        "children in spite of a conflict",
+        "word = check_reads(job)\n",
+        "word = check_reads(job)\n  for _, at in ipairs(word == 'OK' and {} or job.children) do\n"
+        "    create(read_create(at), now, soon)\n  end\n",
+    ),
+    commit("nothing is canceled", "withdraw(cancel[1], cancel[2], now)"),
+    commit("a canceled action's child runs", "child.born = 'canceled'"),
+    commit("a later one does not see an earlier one", "if replies[i] == 'OK' then\n    write(job)", WRITTEN_LAST),
+    commit("who has not sealed it ends it", "and status[4] and status[4] ~= job.token then", "and false then", "seal"),
+    commit("a seal stays", "'entry', 'sealed')", "'entry')", "seal"),
+    commit("conflicts are not counted", "if job.conflicts > 0 then", "if false then"),
+    # Documents and indexes
+    documents("the sequence stays", "redis.call('INCRBY', NS .. 'sequence', math.max(1, added))", "'1'"),
+    documents("the sequence goes up by one", "'sequence', math.max(1, added)))", "'sequence', 1))"),
+    documents("the sequence stays where nothing is added", "'sequence', math.max(1, added)))", "'sequence', added))"),
+    documents("numbers come twice", "number = number + 1", "number = number"),
+    documents("all versions are one", "'version', version, 'data'", "'version', '1', 'data'"),
+    documents("a version without the attempt", "= job.attempt .. '-' .. job.token, reserve", "= job.token, reserve"),
+    documents("a version of the attempt alone", "job.attempt .. '-' .. job.token, reserve", "job.attempt, reserve"),
+    documents(
+        "a rewritten document loses its number",
+        "redis.call('HSET', key, 'version', version, 'data', data)",
+        "redis.call('DEL', key)\n      redis.call('HSET', key, 'version', version, 'data', data)",
+    ),
+    documents(
+        "a new document has no number",
+        "'version', version, 'created', int(number), 'data'",
+        "'version', version, 'data'",
+    ),
+    documents("entries are not removed", "redis.call('ZREM', NS .. 'index:' .. ARGV[at + 1], entry)"),
+    documents("entries are not added", "redis.call('ZADD', NS .. 'index:' .. ARGV[at + 1], 0, entry)"),
+    documents("entries with a score", "ARGV[at + 1], 0, entry)", "ARGV[at + 1], 1, entry)"),
+    documents("a new entry has no number of its document", "job.created[id] = number", "job.created[id] = 0"),
+    documents(
+        "entries are added before they are removed", "\n  write_entries(job, 'del')", "\n  write_entries(job, 'add')"
+    ),
+    documents("an older catalog will do", "(#job.writes > 0 and job.catalog ~= catalog)", "false"),
+    documents("an older catalog is told first", "  if not still_holds(job.reads, job.scans) then", STALE_FIRST),
+    documents(
+        "a failure is refused for its catalog", "(#job.writes > 0 and job.catalog ~= catalog)", "job.catalog ~= catalog"
+    ),
+    documents(
+        "a damaged document is written",
+        "assert(known == true and ARGV[at] == 'add' or tonumber(known), ",
+        "local _ = (function() end)(",
+    ),
+    entry("the length of the id is left out", ".. id .. string.format('%03d', #id)", ".. id", "commit_documents"),
+    entry("numbers of one digit", "'%016.0f'", "'%.0f'"),
+    arguments("a list takes the next one's rows", "places[i] = skip(width)", "places[i] = skip(1)"),
+    scans("no scan check", "if not ids or table.concat(ids, ' ') ~= ARGV[at + SCAN_ARGS] then", "if not ids then"),
+    scans(
+        "an index that is not ready holds",
+        "if not ids or table.concat(",
+        "if ids and table.concat(",
+        "commit_scans",
+        "check",
+    ),
+    scans("scans have no order", "if ARGV[at + 4] == 'desc' then", "if false then"),
+    scans("scans have no end", "upper, by, 'LIMIT', 0, most)", "upper, by)"),
+    scans("scans backwards have no end", "by, 'REV', 'LIMIT', 0, most)", "by, 'REV')"),
+    scans(
+        "the number found is what counts",
+        "table.concat(ids, ' ') ~= ARGV[at + SCAN_ARGS]",
+        "#ids ~= #ARGV[at + SCAN_ARGS]:gsub('[^ ]+ ?', '.')",
+    ),
+    scans("an index that is not ready is read", "~= 'ready' then", "== 'no' then", "read"),
+    check("scans do not count", "still_holds(reads, scans)", "still_holds(reads, {})"),
+    check("reads do not count", "still_holds(reads, scans)", "still_holds({}, scans)"),
+    check("the sequence is not told", "redis.call('GET', NS .. 'sequence') or '0'", "'0'"),
+    declare("the version stays", "redis.call('HINCRBY', NS .. 'indexes', 'version', 1)"),
+    declare(
+        "the version goes up each time", "'indexes', one[1], one[2]) == 1 then", "'indexes', one[1], one[2]) >= 0 then"
+    ),
+    declare("an index of a full table is ready", "documents == 0 and 'ready' or '0'", "'ready'"),
+    declare("an index of an empty table is built", "documents == 0 and 'ready' or '0'", "'0'"),
+    declare(
+        "an index is begun anew",
+        "redis.call('HEXISTS', NS .. 'indexes', ARGV[i]) == 0",
+        "redis.call('HDEL', NS .. 'indexes', ARGV[i]) >= 0",
+    ),
+    declare("the version is an index", "if known[i] ~= 'version' then", "if true then"),
+    forget("entries stay", "redis.call('UNLINK', NS .. 'index:' .. ARGV[2])"),
+    forget("the index stays", "redis.call('HDEL', NS .. 'indexes', ARGV[2])"),
+    forget("the version stays", "redis.call('HINCRBY', NS .. 'indexes', 'version', 1)"),
+    forget("the version is an index", " or ARGV[2] == 'version' then", " then"),
+    reindex("the version of a document does not count", "if found[1] == ARGV[at + 1] then", "if found[1] then"),
+    reindex(
+        "the progress is not checked", "if redis.call('HGET', NS .. 'indexes', index) ~= before then", "if false then"
+    ),
+    reindex("the progress is not kept", "redis.call('HSET', NS .. 'indexes', index, after)"),
+    reindex("nothing is built", "redis.call('ZADD', NS .. 'index:' .. index, 0, entry)"),
+    # Seals
+    seal("no fence", "if status[1] or status[2] ~= tokens[i] then", "if status[1] then"),
+    seal("what has ended is sealed", "if status[1] or status[2] ~= tokens[i] then", "if status[2] ~= tokens[i] then"),
+    seal("what was read does not count", "version_of(kind, key) ~= ARGV[at + 2] or", "false or"),
+    seal("two that read each other", " or (kind == 'job' and sealing[key]) then", " then"),
+    seal("nothing is sealed", "redis.call('HSET', NS .. 'status:' .. id, 'sealed', tokens[i])"),
+    seal("sealed again", "elseif status[3] == tokens[i] then", "elseif false then"),
+    withdraw("a sealed job is canceled", " or (not status[1] and status[4]) then", " then", "seal"),
+    begin("a sealed job is begun", "status[4] and 'LOST' or 'OK'", "'OK'", "seal"),
+    retry("a seal is never taken off", "if ARGV[at + 8] == '1' then", "if false then", "seal"),
+    retry("a seal is always taken off", "if ARGV[at + 8] == '1' then", "if true then", "seal"),
+    retry("conflicts are not counted", "if tonumber(ARGV[at + 7]) > 0 then", "if false then"),
+    redeliver("a sealed job fails", "(one.deaths >= cap and not one.sealed)", "one.deaths >= cap", "seal"),
+    redeliver("a sealed job never has its error", "one.deaths >= cap and failure or nil", "nil", "seal"),
+    redeliver("an error before the cap", "one.deaths >= cap and failure or nil", "failure", "seal"),
+    documents("a deleted document stays in its table", "redis.call('ZREM', documents, id)"),
+    commit("a deleted document stays", "redis.call('DEL', key)"),
+    commit("a full server takes half", "redis.call('SETRANGE', NS .. 'sequence', 0, '')", "", FULL),
+    commit("allowed on a full server", "-- include: base\n", "-- flags: allow-oom\n-- include: base\n", FULL),
+    retry("no fence", "status[2] == ARGV[at + 3] and not status[1]", "not status[1]"),
+    retry("what began is given back", "(status[2] == ARGV[at + 3] and not status[1])", "(status[2] == ARGV[at + 3])"),
+    retry("the old entry stays", "drop_entry(queue, entry)"),
+    retry("the old token stays", "redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')"),
+    retry("giving back counts as a death", "redis.call('HDEL', NS .. 'status:' .. id, 'deaths')"),
+    retry("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
+    redeliver("the old entry stays", "drop_entry(one.queue, one.entry)"),
+    redeliver("deaths are not counted", "tonumber(status[3] or 0) + 1", "1"),
+    redeliver("what was given back comes twice", " and status[2] == fields.token"),
+    redeliver("what has ended comes back", "if status and not status[1] and", "if status and"),
+    redeliver("the lease of its worker is not asked", "tonumber(entry[3]) >= idle_of(entry[2])", "true"),
+    # Producers
+    schedule("an id may come twice", "redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0", "false"),
+    schedule("an id may come twice in one call", "if fresh_ids[id] or", "if"),
+    schedule(
+        "a tombstone does not count",
+        "redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0",
+        "redis.call('EXISTS', NS .. 'job:' .. id) > 0",
+    ),
+    schedule("the idempotency key is not asked", "elseif holder then", "elseif false then"),
+    schedule("a key twice in one call", "(fresh_keys[job.key] or redis.call(", "(redis.call("),
+    schedule("a canceled action's child runs", "job.born = 'canceled'"),
+    schedule("allowed on a full server", "-- include: base\n", "-- flags: allow-oom\n-- include: base\n", FULL),
+    cancel("canceled twice in one call", "if seen[ARGV[i]] and outcome ~= 'UNKNOWN' then", "if false then"),
+    cancel("nothing happens", "withdraw(outcomes[i], job, now)"),
+    watch("what has ended is watched", "status[1] == 'success' or ", ""),
+    watch("a second waiter takes the first one's place", "or waiters .. ' ' .. mailbox", "or mailbox"),
+    unwatch("nobody waits any more", "if found == 1 and #left > 0 then", "if false then"),
+    # The promoter and the janitor
+    promote("two lead", "if leader and leader ~= name then", "if false then"),
+    promote("nobody leads for long", "redis.call('SET', NS .. 'promoter', name, 'PX', lease_ms)"),
+    promote(
+        "the first queue takes all",
+        "promote_queue(queue, share, now, nonce)",
+        "promote_queue(queue, limit, now, nonce)",
+    ),
+    prune("the idempotency key stays", "redis.call('DEL', NS .. 'key:' .. keys[i])"),
+    prune("another's idempotency key goes", "redis.call('GET', NS .. 'key:' .. key) == id and key", "key"),
+    prune(
+        "the status stays",
+        "NS .. 'job:' .. id, NS .. 'status:' .. id)\n  redis.call('ZREM', NS .. 'expiry'",
+        "NS .. 'job:' .. id)\n  redis.call('ZREM', NS .. 'expiry'",
+    ),
+    prune("before its time", "'-inf', int(now), 'LIMIT'", "'-inf', '+inf', 'LIMIT'"),
+    prune("too many are kept", "while kept > most and", "while false and"),
+    sweep("a worker goes with what it holds", "holds = true", "holds = false"),
+    # Workers
+    renew("another's action", "status[1] == 'inProgress' and status[2] == token", "status[1] == 'inProgress'"),
+    renew("a heartbeat without an end", "redis.call('PEXPIRE', NS .. 'worker:' .. worker, beat_ms)"),
+    renew("a renewal counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
+    renew("a canceled action is not told", "canceled[#canceled + 1] = id"),
+    leave(
+        "deliveries go with the worker", "deliver(queue, fields.job,", "local _ = (function() end)(queue, fields.job,"
+    ),
+    leave("the old entry stays", "drop_entry(queue, entry[1])"),
+    leave("the error of a sealed job goes", ", head, fields.poison)", ", head)", "seal"),
+    leave("what was given back comes twice", " and status[2] == fields.token"),
+    leave("another's lease to promote ends", "if redis.call('GET', NS .. 'promoter') == promoter then", "if true then"),
+    join("what was ready before is missed", "GROUP, '0', 'MKSTREAM'", "GROUP, '$', 'MKSTREAM'"),
+    read("the sequence is not told", "redis.call('GET', NS .. 'sequence') or '0'", "'0'"),
+]

@@ -1,0 +1,149 @@
+"""A rich call of every script that writes: one job, so that its checks come before its first write (C6.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from scheduler import transitions
+from scheduler.keys import GROUP
+from scheduler.transitions import Commit, Retry, Transition
+from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
+
+Sample = Callable[[World], Transition[Any]]
+
+IDLE_MS = 60_000
+
+
+def schedule(world: World) -> Transition[Any]:
+    return transitions.schedule([world.request(key="k", parent="P")], NOW)
+
+
+def schedule_canceled(world: World) -> Transition[Any]:
+    parent = world.in_state("canceled action")
+    return transitions.schedule([world.request(key="k", parent=parent.job_id)], NOW)
+
+
+def promote(world: World) -> Transition[Any]:
+    world.schedule(delay=5)
+    return transitions.promote("p1", 1000, 10, NOW + 5)
+
+
+def begin(world: World) -> Transition[Any]:
+    return transitions.begin([world.deliver(kind="action")], WORKER, 1000, NOW)
+
+
+def commit_of(world: World, table: str) -> Commit:
+    """Reads, writes, children, a cancel and a waiter."""
+    delivery = world.deliver(key=f"key-{table}")
+    world.run(transitions.watch(delivery.job_id, f"mail-{table}"))
+    victim = world.schedule(delay=99, name="victim")
+    return world.commit_of(
+        delivery,
+        key=f"key-{table}",
+        reads=[("doc", f"{table}:1", ""), ("key", f"new-{table}", ""), ("job", victim, "pending")],
+        writes=[("add", f"{table}:1", b"x")],
+        children=[world.request(delay=5, queue="r", key=f"new-{table}"), world.request(name="born", born="canceled")],
+        cancels=[victim],
+    )
+
+
+def commit(world: World) -> Transition[Any]:
+    return transitions.commit([commit_of(world, "t")], WORKER, NOW)
+
+
+def commit_with_a_tombstone(world: World) -> Transition[Any]:
+    world.settings(keep_ms=0)
+    return commit(world)
+
+
+def commit_at_once(world: World) -> Transition[Any]:
+    delivery = transitions.Delivery("", "", "", "token", 1)
+    child = world.request(parent=world.begin().job_id)
+    one = Commit(delivery, NAME, "", 7, "success", b"", writes=[("add", "t:1", b"x")], children=[child])
+    return transitions.commit([one], WORKER, NOW)
+
+
+def finish(world: World) -> Transition[Any]:
+    delivery = world.begin(key="k")
+    world.run(transitions.watch(delivery.job_id, "m"))
+    return transitions.finish([world.end(delivery, key="k")], NOW)
+
+
+def retry(world: World) -> Transition[Any]:
+    return transitions.retry([Retry(world.deliver(), 1, 0)], NOW)
+
+
+def retry_later(world: World) -> Transition[Any]:
+    return transitions.retry([Retry(world.deliver(), 1, 500)], NOW)
+
+
+def redeliver(world: World) -> Transition[Any]:
+    delivery = world.deliver(key="k")
+    world.run(transitions.watch(delivery.job_id, "m"))
+    world.command("XCLAIM", world.keys.ready("q"), GROUP, WORKER, 0, delivery.entry, "IDLE", IDLE_MS, "JUSTID")
+    return transitions.redeliver(IDLE_MS, 3, 10, ERROR, NOW)
+
+
+def redeliver_poison(world: World) -> Transition[Any]:
+    again = redeliver(world)
+    return transitions.Transition(again.script, [*again.argv[:3], 1, *again.argv[4:]], again.read)
+
+
+def expire(world: World) -> Transition[Any]:
+    delivery = world.begin(lease_ms=1, key="k")
+    world.run(transitions.watch(delivery.job_id, "m"))
+    return transitions.expire(10, ERROR, NOW + 1)
+
+
+def cancel(world: World) -> Transition[Any]:
+    delivery = world.deliver(key="k")
+    world.run(transitions.watch(delivery.job_id, "m"))
+    return transitions.cancel([delivery.job_id], NOW)
+
+
+def cancel_running(world: World) -> Transition[Any]:
+    return transitions.cancel([world.begin().job_id], NOW)
+
+
+def prune(world: World) -> Transition[Any]:
+    world.settings(keep_ms=1)
+    world.in_state("success", key="k")
+    return transitions.prune(10, NOW + 1)
+
+
+def leave(world: World) -> Transition[Any]:
+    world.deliver()
+    world.run(transitions.promote("p1", 60_000, 10, NOW))
+    return transitions.leave(WORKER, "p1", ["q"], NOW)
+
+
+def renew(world: World) -> Transition[Any]:
+    action, held = world.begin(), world.deliver()
+    return transitions.renew(WORKER, 9, 60_000, 1, "", {action.job_id: action.token}, {"q": [held.entry]}, NOW + 1)
+
+
+def join(world: World) -> Transition[Any]:
+    return transitions.join(WORKER, 60_000, {"pid": 7}, {"keep_ms": 5}, {NAME: "{}"}, ["q"], NOW)
+
+
+def sweep(world: World) -> Transition[Any]:
+    world.run(join(world))
+    return transitions.sweep(10, 10, NOW + 10)
+
+
+def watch(world: World) -> Transition[Any]:
+    return transitions.watch(world.schedule(delay=9), "m")
+
+
+def unwatch(world: World) -> Transition[Any]:
+    job_id = world.schedule(delay=9)
+    world.run(transitions.watch(job_id, "m"))
+    return transitions.unwatch(job_id, "m")
+
+
+SAMPLES: list[Sample] = [
+    schedule, schedule_canceled, promote, begin, commit, commit_with_a_tombstone, commit_at_once, finish, retry,
+    retry_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew, join, sweep, watch,
+    unwatch,
+]  # fmt: skip

@@ -1,0 +1,111 @@
+"""Scripts whose k-th command fails, for each k (C6.3): Redis rolls nothing back, so all checks come first."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+
+from scheduler import scripts, transitions
+from scheduler.transitions import Commit, Transition
+from tests.mutants import samples
+from tests.mutants.samples import SAMPLES, Sample
+from tests.transitions.conftest import NOW, WORKER, World
+
+READS = {
+    "EXISTS", "GET", "GETRANGE", "HGET", "HGETALL", "HLEN", "HMGET", "LLEN", "PTTL", "SISMEMBER", "SMEMBERS", "TIME",
+    "TYPE", "XINFO", "XLEN", "XPENDING", "XRANGE", "ZCARD", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE",
+    "SETRANGE",  # of an empty string: it asks whether the server is full, and writes nothing
+}  # fmt: skip
+
+READ_AFTER_A_WRITE = {
+    "schedule": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
+    "commit": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
+    "retry": {"LLEN"},
+    "promote": {"GETRANGE", "HMGET", "ZRANGE", "ZRANGEBYSCORE"},
+    "expire": {"ZRANGE"},
+    "leave": {"GET"},
+    "renew": {"HMGET"},
+}
+"""By script; all else is read before. Most of these keys were looked at before, so that they cannot fail by themselves:
+what was added goes on to its stream at once, the next due time and the next lease are told. A heartbeat stays though a
+lease cannot be renewed, and what a worker gave back stays given back though the promoter's key is damaged."""
+
+WRAPPER = """
+local made, wrote, READS = 0, false, {{ {reads} }}
+local function counted(...)
+  local name = ...
+  made = made + 1
+  if made == {k} then
+    error('INJECTED ' .. name .. ' ' .. (wrote and 'late' or 'early'), 0)
+  end
+  wrote = wrote or not READS[name]
+  return redis.call(...)
+end
+"""
+
+
+def failing(transition: Transition[Any], k: int) -> Transition[Any]:
+    """The same call of a script whose k-th command raises an error."""
+    wrapper = WRAPPER.format(reads=", ".join(f"{name} = true" for name in sorted(READS)), k=k)
+    plain = wrapper + transition.script.plain.replace("redis.call(", "counted(")
+    sha = hashlib.sha1(plain.encode(), usedforsecurity=False).hexdigest()
+    return replace(transition, script=scripts.Script(transition.script.name, plain, sha, plain))
+
+
+def errors(world: World, make: Sample) -> Iterator[tuple[str, bool, Transition[Any], dict[bytes, object]]]:
+    """For each k: the command that failed, whether anything had been written, the call, and the data set before it."""
+    for k in range(1, 1000):
+        if keys := world.all_keys():
+            world.command("DEL", *keys)
+        call = make(world)
+        before = world.dump()
+        try:
+            world.run(failing(call, k))
+        except redis.ResponseError as error:
+            command, when = re.findall(r"INJECTED (\w+) (late|early)", str(error))[0]
+            yield command, when == "late", call, before
+        else:
+            assert world.dump() != before, "no rich sample"
+            return
+
+
+@pytest.mark.parametrize("make", SAMPLES, ids=lambda make: make.__name__)
+def test_an_error_before_the_first_write_changes_nothing(real_world: World, make: Sample) -> None:
+    name, late = "", set()
+    for command, wrote, call, before in errors(real_world, make):
+        name = call.script.name
+        if wrote:
+            late.add(command)
+        else:
+            assert real_world.dump() == before, command
+            assert real_world.run(call) is not None
+    assert late & READS <= READ_AFTER_A_WRITE.get(name, set())
+
+
+def traces(world: World, one: Commit) -> set[bool]:
+    """Whether each trace of a commit is there: its documents, its children, its cancels, its own end."""
+    keys = [f"doc:{document}" for _, document, _ in one.writes] + [f"job:{child.id}" for child in one.children]
+    ended = [world.state(job_id) in ("success", "canceled") for job_id in (one.delivery.job_id, *one.cancels)]
+    return {*ended, *(bool(world.exists(key)) for key in keys)}
+
+
+def test_of_several_mutations_each_is_applied_entirely_or_not_at_all(real_world: World) -> None:
+    """Whatever check fails; an error of a write itself is simulated here, and cannot happen after the checks."""
+    commits: list[Commit] = []
+
+    def two(world: World) -> Transition[Any]:
+        commits[:] = [samples.commit_of(world, table) for table in "tu"]
+        return transitions.commit(commits, WORKER, NOW)
+
+    checks = 0
+    for command, _, _, _ in errors(real_world, two):
+        if command in READS:
+            checks += 1
+            assert all(len(traces(real_world, one)) == 1 for one in commits), command
+    assert checks > 20

@@ -1,0 +1,620 @@
+"""The state machine: the real scripts and the model take the same steps, and must agree on everything after each."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from scheduler import transitions, values
+from scheduler.call import Request
+from scheduler.keys import GROUP
+from scheduler.transitions import Catalog, Commit, Delivery, Finish, Lead, Retry, Scan, Seal, Snapshot, Transition, Word
+from tests.properties.data import entry_of
+from tests.properties.handler import SCANS, Handler, Part, sort_key
+from tests.properties.model import FINAL, Entry, Model
+from tests.properties.picture import draw
+from tests.transitions.conftest import ERROR, NOW, RESULT, World
+
+T = TypeVar("T")
+
+QUEUES = ("p", "q")
+WORKERS = ("w1", "w2")
+PROMOTERS = ("p1", "p2")
+KEPT, BRIEF = "f:kept", "f:brief"
+SETTINGS = {f"keep_ms:{BRIEF}": 0, f"keep_ms:{KEPT}": 5000}
+DOCUMENTS = ("a:1", "a:2", "b:1")
+KEYS = ("k1", "k2")
+MAILBOXES = ("m1", "m2")
+INDEX = "a:v"
+
+# Real time, so that nothing of it ends while an example runs.
+LONG_MS = 10**8
+IDLE_MS = 10**7
+
+LEASE_MS = 100
+LARGE = values.pack([b"x" * 5000], "args") + values.pack({}, "kwargs")
+
+DELAYS = st.sampled_from([0, 0, 1, 50, 150])
+LIMITS = st.sampled_from([1, 2, 10])
+
+
+class Sent(Generic[T]):
+    """A call as it was sent, to be sent again byte for byte, and what the model says of it at a time."""
+
+    def __init__(self, transition: Transition[T], predict: Callable[[int], T], makes: frozenset[str]) -> None:
+        self.transition, self.predict, self.makes = transition, predict, makes
+
+    def __repr__(self) -> str:
+        return self.transition.script.name
+
+
+class Machine(RuleBasedStateMachine):
+    """Deliveries are never forgotten: any of them may act at any later time, however long its lease has been over."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.model = Model(QUEUES, {})
+        self.now = self.latest = NOW
+        self.cap = 0
+        self.sent: list[Sent[Any]] = []
+        self.deliveries: list[Delivery] = []
+        self.kinds: dict[str, str] = {}
+        self.handlers: dict[str, Handler] = {}
+        self.catalogs: list[Catalog] = []
+        self.parts: list[Part] = []
+        self.tokens: set[tuple[str, str]] = set()
+        self.ended: dict[str, str] = {}
+        self.children: dict[str, bool] = {}
+        self.accepted: set[str] = set()
+
+    # Both sides
+
+    def call(self, transition: Transition[T], predict: Callable[[int], T], makes: frozenset[str] = frozenset()) -> T:
+        """Send a call, and hold the answer against the model's; `makes` are the jobs it may bring about."""
+        return self._send(Sent(transition, predict, makes))
+
+    def _send(self, sent: Sent[T]) -> T:
+        self.sent = [*self.sent[-9:], sent]
+        predicted, reply = sent.predict(self.now), self.world.run(sent.transition)
+        assert reply == predicted
+        return reply
+
+    @invariant()
+    def the_data_set_is_what_the_model_says(self) -> None:
+        dump = self.world.dump()
+        self._learn(dump)
+        picture = draw(self.model, self.world.keys)
+        assert dump == picture.dump
+        assert self.world.volatile() == picture.volatile
+
+    def _learn(self, dump: dict[bytes, Any]) -> None:
+        """The ids and tokens of new entries. No job ever has the same token twice (C3.1), or runs before it is due."""
+        for queue in QUEUES:
+            rows, _ = dump.get(self.world.keys.ready(queue).encode(), ((), ()))
+            for (entry_id, flat), entry in zip(rows, self.model.streams[queue], strict=False):
+                if not entry.id:
+                    entry.id, entry.token = entry_id.decode(), flat[3].decode()
+                    assert (entry.job.id, entry.token) not in self.tokens
+                    assert entry.job.scheduled <= self.latest  # C7.3
+                    self.tokens.add((entry.job.id, entry.token))
+
+    @invariant()
+    def a_final_state_stays(self) -> None:
+        # C5.1
+        states = {job.id: job.state for job in self.model.jobs.values()}
+        for job_id, state in self.ended.items():
+            assert states.get(job_id, state) == state
+        self.ended |= {job_id: state for job_id, state in states.items() if state in FINAL}
+
+    @invariant()
+    def children_exist_exactly_if_their_mutation_succeeded(self) -> None:
+        # C2.7
+        for child, accepted in self.children.items():
+            exists = self.world.exists(f"job:{child}", f"status:{child}") > 0
+            assert exists == (accepted and child in self.model.jobs)
+
+    # Choosing
+
+    def jobs(self) -> list[str]:
+        return [*self.model.jobs, "0" * 26]
+
+    def pick_job(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(self.jobs()[-8:]), "job")
+
+    def current(self, kind: str, *states: str | None) -> list[Delivery]:
+        """Deliveries that count, of jobs in one of these states."""
+        found = []
+        for delivery in self.deliveries:
+            job = self.model.holder_of(delivery)
+            if job and job.state in states and self.kinds[delivery.job_id] == kind:
+                found.append(delivery)
+        return found
+
+    def held(self) -> set[str]:
+        """The kinds of what workers ever had."""
+        return {self.kinds[delivery.job_id] for delivery in self.deliveries}
+
+    def pick(self, data: st.DataObject, kind: str, *states: str | None) -> list[Delivery]:
+        """One or two deliveries of different jobs; one time in four any that there ever were."""
+        live, of_kind = self.current(kind, *states), [d for d in self.deliveries if self.kinds[d.job_id] == kind]
+        pool = of_kind if not live or data.draw(st.integers(0, 3), "late") == 0 else live
+        if not pool:
+            return []
+        some = st.lists(st.sampled_from(pool[-6:]), min_size=1, max_size=2, unique_by=lambda delivery: delivery.job_id)
+        return data.draw(some, "deliveries")
+
+    def request(self, data: st.DataObject, parent: str = "", **options: Any) -> Request:
+        kind = data.draw(st.sampled_from(["mutation", "mutation", "action"]), "kind")
+        when: dict[str, Any] = data.draw(
+            st.one_of(
+                st.builds(lambda ms: {"delay": ms}, DELAYS),
+                st.builds(lambda ms: {"at": self.now + ms}, st.sampled_from([-3000, -1, 0, 1, 120])),
+            ),
+            "when",
+        )
+        if data.draw(st.integers(0, 9), "large") == 0:
+            options["args"] = LARGE
+        queue = data.draw(st.sampled_from(QUEUES), "queue")
+        name = data.draw(st.sampled_from([KEPT, KEPT, BRIEF]), "name")
+        request = self.world.request(queue=queue, name=name, kind=kind, parent=parent, **when, **options)
+        self.kinds[request.id] = kind
+        return request
+
+    # Producers
+
+    @initialize(most=st.sampled_from([2, 100]), cap=st.sampled_from([1, 2, 3]))
+    def workers_join(self, most: int, cap: int) -> None:
+        self.cap = cap
+        self.model.settings = SETTINGS | {"keep_count": most}
+        for worker in WORKERS:
+            self.join(worker, self.model.settings)
+
+    @initialize()
+    def an_index_is_declared(self) -> None:
+        self.declare()
+
+    @initialize(data=st.data())
+    def work_comes(self, data: st.DataObject) -> None:
+        self._schedule([self.request(data) for _ in range(3)])
+
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def schedule(self, data: st.DataObject, count: int) -> None:
+        requests = []
+        for _ in range(count):
+            parent = data.draw(st.sampled_from(["", "", *list(self.model.running)[:2], *self.ended][:5]), "parent")
+            key = data.draw(st.sampled_from(["", "", *KEYS]), "key")
+            requests.append(self.request(data, parent, key=key))
+        if count == 3 and data.draw(st.booleans(), "one of them twice"):
+            requests.append(requests[0])
+        self._schedule(requests)
+
+    def _schedule(self, requests: list[Request]) -> None:
+        before = set(self.model.jobs)
+        call = transitions.schedule(requests, self.now)
+        ids = frozenset(request.id for request in requests)
+        words = self.call(call, lambda now: self.model.schedule(requests, now), ids)
+        accepted = {job_id for word, job_id in words if word is Word.OK}
+        assert set(self.model.jobs) - before == accepted
+        assert len(accepted) == [word for word, _ in words].count(Word.OK)
+        self.accepted |= accepted
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        job_ids = data.draw(st.lists(st.sampled_from(self.jobs()[-8:]), min_size=1, max_size=3), "jobs")
+        self.call(transitions.cancel(job_ids, self.now), lambda now: self.model.cancel(job_ids, now))
+
+    def watch(self, data: st.DataObject, mailbox: str) -> None:
+        job_id = self.pick_job(data)
+        self.call(transitions.watch(job_id, mailbox), lambda now: self.model.watch(job_id, mailbox))
+
+    def unwatch(self, data: st.DataObject, mailbox: str) -> None:
+        job_id = self.pick_job(data)
+        self.call(transitions.unwatch(job_id, mailbox), lambda now: self.model.unwatch(job_id, mailbox))
+
+    # The promoter and the janitor
+
+    @rule(name=st.sampled_from(PROMOTERS), limit=st.sampled_from([1, 2, 3, 100]))
+    def promote(self, name: str, limit: int) -> None:
+        self.world.command("DEL", self.world.keys.wake)
+        self.model.wake = False
+        call = transitions.promote(name, LONG_MS, limit, self.now)
+
+        def read(reply: Any) -> Lead | None:
+            lead = call.read(reply)
+            return lead if lead.leads else None
+
+        self.call(Transition(call.script, call.argv, read), lambda now: self.model.promote(name, limit, now))
+
+    def the_promoters_lease_ends(self) -> None:
+        self.world.command("DEL", self.world.keys.promoter)
+        self.model.promoter = ""
+
+    @precondition(lambda self: any(entry.holder for stream in self.model.streams.values() for entry in stream))
+    @rule(limit=LIMITS, stalled=st.sampled_from(["", *WORKERS]))
+    def redeliver(self, limit: int, stalled: str) -> None:
+        if stalled:
+            self.a_worker_stalls_past_its_leases(stalled)
+        call, cap = transitions.redeliver(IDLE_MS, self.cap, limit, ERROR, self.now), self.cap
+        self.call(call, lambda now: self.model.redeliver(cap, limit, ERROR, now))
+
+    @precondition(lambda self: self.model.running)
+    @rule(limit=LIMITS)
+    def expire(self, limit: int) -> None:
+        self.call(transitions.expire(limit, ERROR, self.now), lambda now: self.model.expire(limit, ERROR, now))
+
+    @precondition(lambda self: self.ended)
+    @rule(limit=LIMITS)
+    def prune(self, limit: int) -> None:
+        self.call(transitions.prune(limit, self.now), lambda now: self.model.prune(limit, now))
+
+    def sweep(self, silent_ms: int) -> None:
+        self.call(transitions.sweep(silent_ms, 10, self.now), lambda now: self.model.sweep(silent_ms, 10, now))
+
+    # Workers
+
+    @precondition(lambda self: not all(entry.holder for stream in self.model.streams.values() for entry in stream))
+    @rule(worker=st.sampled_from(WORKERS), count=st.integers(1, 4))
+    def claim(self, worker: str, count: int) -> None:
+        for queue in QUEUES:
+            self._claim(worker, queue, count)
+
+    def _claim(self, worker: str, queue: str, count: int) -> None:
+        claimed = self.world.claim(queue, worker, count)
+        entries = self.model.claim(queue, worker, count)
+        assert claimed == [self._delivery(entry) for entry in entries]
+        self.deliveries += claimed
+        for i, delivery in enumerate(claimed):
+            if self.kinds[delivery.job_id] == "mutation":
+                self._read(delivery, [("doc", document) for document in DOCUMENTS[: 1 + i]], SCANS[:i])
+
+    @staticmethod
+    def _delivery(entry: Entry) -> Delivery:
+        return Delivery(entry.job.id, entry.job.asked.queue, entry.id, entry.token, entry.attempt)
+
+    @precondition(lambda self: "action" in self.held())
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS))
+    def begin(self, data: st.DataObject, worker: str) -> None:
+        if deliveries := self.pick(data, "action", None):
+            call = transitions.begin(deliveries, worker, LEASE_MS, self.now)
+            self.call(call, lambda now: self.model.begin(deliveries, worker, LEASE_MS, now))
+
+    @precondition(lambda self: "action" in self.held())
+    @rule(data=st.data(), state=st.sampled_from(["success", "failed"]))
+    def finish(self, data: st.DataObject, state: str) -> None:
+        asked = [(delivery, self.asked(delivery)) for delivery in self.pick(data, "action", "inProgress")]
+        value = RESULT if state == "success" else ERROR
+        ends = [Finish(delivery, name, key, state, value) for delivery, (name, key) in asked]
+        if ends:
+            self.call(transitions.finish(ends, self.now), lambda now: self.model.finish(ends, now))
+
+    def asked(self, delivery: Delivery) -> tuple[str, str]:
+        """Function and idempotency key, as a worker knows them from the spec."""
+        job = self.model.jobs.get(delivery.job_id)
+        return (job.asked.name, job.asked.key) if job else (KEPT, "")
+
+    @precondition(lambda self: "mutation" in self.held())
+    @rule(data=st.data())
+    def read(self, data: st.DataObject) -> None:
+        """A handler reads: what it saw is in its read set until it commits, and may be outdated by then."""
+        for delivery in self.pick(data, "mutation", None):
+            kinds = {
+                "doc": st.sampled_from(DOCUMENTS),
+                "key": st.sampled_from(KEYS),
+                "job": st.sampled_from(self.jobs()),
+            }
+            pairs = [st.tuples(st.just(kind), keys) for kind, keys in kinds.items()]
+            items = data.draw(st.lists(st.one_of(pairs), max_size=4), "reads")
+            self._read(delivery, items, data.draw(st.lists(st.sampled_from(SCANS), max_size=2), "scans"))
+
+    def _read(self, delivery: Delivery, items: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> None:
+        snapshot = self.world.run(transitions.read(items, scans))
+        data, things = self.model.data, [self.model.look_at(kind, key) for kind, key in items]
+        assert snapshot == Snapshot(data.sequence, things, [data.walk(scan) for scan in scans])
+        self.handlers.setdefault(delivery.token, Handler()).learn(items, scans, snapshot)
+
+    @precondition(lambda self: "mutation" in self.held())
+    @rule(data=st.data())
+    def seal(self, data: st.DataObject) -> None:
+        """Right before its SQL commits."""
+        seals = [Seal(one, self.handlers[one.token].reads) for one in self.pick(data, "mutation", None)]
+        if seals:
+            self.call(transitions.seal(seals, self.now), lambda now: self.model.seal(seals))
+
+    @precondition(lambda self: "mutation" in self.held())
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS), state=st.sampled_from(["success", "success", "failed"]))
+    def commit(self, data: st.DataObject, worker: str, state: str) -> None:
+        deliveries = self.pick(data, "mutation", None)
+        commits = list[Commit]()
+        for delivery in deliveries:
+            commits.append(self._commit_of(data, delivery, state, earlier=commits))
+        if commits:
+            self._commit(commits, worker)
+
+    @precondition(lambda self: "action" in self.held())
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS))
+    def run_at_once_by_an_action(self, data: st.DataObject, worker: str) -> None:
+        # C3.9; also by an action that was canceled while its code runs on.
+        for parent in self.pick(data, "action", "inProgress")[:1]:
+            at_once = Delivery("", "", "", secrets.token_hex(8), 1)
+            self._commit([self._commit_of(data, at_once, "success", parent.job_id)], worker)
+
+    def _commit(self, commits: list[Commit], worker: str) -> None:
+        def predict(now: int) -> list[Word]:
+            words = self.model.commit(commits, worker, now)
+            for one, word in zip(commits, words, strict=True):
+                for child in one.children:
+                    self.children[child.id] = self.children.get(child.id, False) or word is Word.OK
+            return words
+
+        self.call(transitions.commit(commits, worker, self.now), predict)
+
+    def _commit_of(
+        self, data: st.DataObject, delivery: Delivery, state: str, parent: str = "", earlier: Sequence[Commit] = ()
+    ) -> Commit:
+        """Writes only what was read, as the product does: blind writes are read at the last moment."""
+        name, key = self.asked(delivery) if delivery.job_id else (KEPT, "")
+        conflicts = data.draw(st.sampled_from([0, 0, 0, 2]), "conflicts")
+        if state == "failed":
+            handler = self.handlers[delivery.token]
+            return Commit(
+                delivery, name, key, 7, state, ERROR, handler.reads, handler.scans_seen(data), conflicts=conflicts
+            )
+        documents = data.draw(st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=2), "documents")
+        jobs = [*self.jobs()[-8:], *(child.id for one in earlier for child in one.children)]
+        targets = data.draw(st.lists(st.sampled_from(jobs), max_size=2), "cancels")
+        wanted = data.draw(st.sampled_from(["", "", *KEYS]), "key")
+        items = [("doc", document) for document in documents] + ([("key", wanted)] if wanted else [])
+        if data.draw(st.booleans(), "says that it read the jobs"):
+            items += [("job", target) for target in targets]
+        self._read(delivery, items)
+        handler = self.handlers[delivery.token]
+        writes = [self._write(data, document, handler.version("doc", document)) for document in documents]
+        children = [
+            self.request(data, parent or delivery.job_id, born=data.draw(st.sampled_from(["", "", "canceled"]), "born"))
+            for _ in range(data.draw(st.integers(0, 2), "children"))
+        ]
+        if wanted and not handler.version("key", wanted):
+            children.append(self.request(data, parent or delivery.job_id, key=wanted))
+        if children and data.draw(st.integers(0, 4), "cancels its own child") == 0:
+            targets = [*targets, children[0].id]
+        catalog = self._catalog(data)
+        return Commit(
+            delivery, name, key, 7, state, RESULT, handler.reads, handler.scans_seen(data), writes,
+            handler.entries(writes, catalog), children, targets, conflicts, catalog.version,
+        )  # fmt: skip
+
+    def _catalog(self, data: st.DataObject) -> Catalog:
+        """What the worker knows of indexes; one time in six it is of an earlier time."""
+        old = self.catalogs and data.draw(st.integers(0, 5), "old catalog") == 0
+        return data.draw(st.sampled_from(self.catalogs[-4:]), "catalog") if old else self.model.data.known()
+
+    @staticmethod
+    def _write(data: st.DataObject, document: str, seen: str) -> tuple[str, str, bytes]:
+        op = data.draw(st.sampled_from(["put", "put", "del"]), "op") if seen else "add"
+        return op, document, b"" if op == "del" else data.draw(st.sampled_from([b"1", b"2"]), "data")
+
+    @precondition(lambda self: self.held())
+    @rule(data=st.data(), delay_ms=DELAYS)
+    def retry(self, data: st.DataObject, delay_ms: int) -> None:
+        kind = data.draw(st.sampled_from(["mutation", "action"]), "kind")
+        deliveries = self.pick(data, kind, None)
+        # Started in vain, or given back unstarted.
+        given = [
+            Retry(
+                one,
+                one.attempt - data.draw(st.integers(0, 1), "unstarted"),
+                delay_ms,
+                self.asked(one)[0],
+                conflicts=data.draw(st.sampled_from([0, 0, 3]), "conflicts"),
+                unseal=data.draw(st.booleans(), "unseal"),
+            )
+            for one in deliveries
+        ]
+        if given:
+            self.call(transitions.retry(given, self.now), lambda now: self.model.retry(given, now))
+
+    @precondition(lambda self: any(entry.holder for stream in self.model.streams.values() for entry in stream))
+    @rule(worker=st.sampled_from(WORKERS))
+    def a_worker_stalls_past_its_leases(self, worker: str) -> None:
+        """It has crashed, or it is a zombie: it may still act with what it holds."""
+        for queue in QUEUES:
+            for entry in self.model.streams[queue]:
+                if entry.holder == worker:
+                    entry.lost = True
+                    stream = self.world.keys.ready(queue)
+                    self.world.command("XCLAIM", stream, GROUP, worker, 0, entry.id, "IDLE", IDLE_MS, "JUSTID")
+
+    @precondition(lambda self: self.held())
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS))
+    def renew(self, data: st.DataObject, worker: str) -> None:
+        actions = {one.job_id: one.token for one in self.pick(data, "action", "inProgress")}
+        known = {d.entry for d in self.deliveries}
+        held = {q: [e.id for e in self.model.streams[q] if e.holder == worker and e.id in known] for q in QUEUES}
+        gone = [d for d in self.deliveries[-3:] if d.entry not in {e.id for e in self.model.streams[d.queue]}]
+        for delivery in gone:
+            held[delivery.queue].append(delivery.entry)
+        entries = {queue: ids for queue, ids in held.items() if ids}
+        call = transitions.renew(worker, LEASE_MS, LONG_MS, len(actions), "17", actions, entries, self.now)
+        self.call(call, lambda now: self.model.renew(worker, LEASE_MS, actions, entries, now))
+
+    # Indexes
+
+    def _catalog_call(self, transition: Transition[Any], predict: Callable[[int], Any]) -> None:
+        self.catalogs.append(self.model.data.known())
+        self.call(transition, predict)
+
+    def declare(self) -> None:
+        self._catalog_call(transitions.declare([INDEX]), lambda now: self.model.data.declare([INDEX]))
+
+    def forget(self) -> None:
+        self._catalog_call(transitions.forget(INDEX), lambda now: self.model.data.forget(INDEX))
+
+    @rule(data=st.data(), limit=st.sampled_from([1, 1, 9]))
+    def index(self, data: st.DataObject, limit: int) -> None:
+        """An indexer reads a part; or one that has read a part writes it, maybe late. An index may come or go too."""
+        chore = data.draw(st.sampled_from(["read", "read", "write", "write", "declare", "declare", "forget"]), "chore")
+        if chore == "declare":
+            self.declare()
+        elif chore == "forget" and data.draw(st.booleans(), "sure"):
+            self.forget()
+        elif chore == "read":
+            self._read_part(limit)
+        elif self.parts:
+            part = data.draw(st.sampled_from(self.parts[-2:]), "part")
+            self.call(transitions.reindex(*part), lambda now: self.model.data.reindex(*part))
+
+    def _read_part(self, limit: int) -> None:
+        built = self.model.data.indexes.get(INDEX)
+        if built is None:
+            return
+        scan = Scan("table:a", "BYSCORE", f"({built}", "+inf", "asc", limit)
+        (walked,) = self.world.run(transitions.read([], [scan])).walks
+        rows = [(one.id, one.version, sort_key(one.data)) for one in walked.documents]
+        after = None if len(rows) < limit else walked.documents[-1].created
+        self.parts.append(Part(INDEX, built, after, rows))
+
+    @invariant()
+    def an_index_that_is_ready_holds_each_document_once(self) -> None:
+        # C6.1
+        data = self.model.data
+        if data.indexes.get(INDEX, 0) is None:
+            table = {entry_of(sort_key(one.data), one.created, one.id) for one in data.table("a")}
+            assert data.entries[INDEX] == table
+
+    def leave(self, worker: str, promoter: str) -> None:
+        call = transitions.leave(worker, promoter, QUEUES, self.now)
+        self.call(call, lambda now: self.model.leave(worker, promoter))
+
+    def join(self, worker: str, settings: Mapping[str, int] = MappingProxyType({})) -> None:
+        call = transitions.join(worker, LONG_MS, {"pid": 7}, settings, {}, QUEUES, self.now)
+        self.call(call, lambda now: self.model.join(worker, {"pid": 7}, now))
+
+    def what_was_posted_is_taken(self, reader: str) -> None:
+        self.world.command("DEL", self.world.key(reader if reader == "succession" else f"mail:{reader}"))
+        if reader == "succession":
+            self.model.successions = 0
+        else:
+            self.model.mail.pop(reader, None)
+
+    # The machine under it
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def an_earlier_call_is_sent_again(self, data: st.DataObject) -> None:
+        """Byte for byte, but for the clock: that is the server's, so in life it has moved on."""
+        # A schedule that comes again after its job's record has been removed is a new one: nothing tells them apart.
+        safe = [sent for sent in self.sent if sent.makes <= self.model.jobs.keys()]
+        if safe:
+            sent = data.draw(st.sampled_from(safe), "call")
+            argv = [self.now if sent.transition.argv[0] != "" else "", *sent.transition.argv[1:]]
+            self._send(Sent(Transition(sent.transition.script, argv, sent.transition.read), sent.predict, sent.makes))
+
+    @rule(ms=st.sampled_from([1, 49, 50, 99, 100, 500, 5000, -1, -60, -5000]))
+    def the_clock_moves(self, ms: int) -> None:
+        self.now += ms
+        self.latest = max(self.latest, self.now)
+
+    @rule(
+        data=st.data(),
+        worker=st.sampled_from(WORKERS),
+        mailbox=st.sampled_from(MAILBOXES),
+        chore=st.sampled_from(
+            ["watch", "watch", "unwatch", "leave", "join", "sweep", "flush", "promoter", "post", "count"]
+        ),
+    )
+    def chore(self, data: st.DataObject, worker: str, mailbox: str, chore: str) -> None:
+        """What happens now and then; one rule, so that the ways of jobs are walked more often."""
+        chores: dict[str, Callable[[], None]] = {
+            "watch": lambda: self.watch(data, mailbox),
+            "unwatch": lambda: self.unwatch(data, mailbox),
+            "leave": lambda: self.leave(worker, data.draw(st.sampled_from(PROMOTERS), "promoter")),
+            "join": lambda: self.join(worker),
+            "sweep": lambda: self.sweep(data.draw(st.sampled_from([50, 1000]), "silent for ms")),
+            "flush": self.the_scripts_are_forgotten,
+            "promoter": self.the_promoters_lease_ends,
+            "post": lambda: self.what_was_posted_is_taken(mailbox),
+            "count": self.count,
+        }
+        chores[chore]()
+
+    def the_scripts_are_forgotten(self) -> None:
+        self.world.command("SCRIPT", "FLUSH")
+
+    def count(self) -> None:
+        counted = self.world.run(transitions.count())
+        states = [job.state or "pending" for job in self.model.jobs.values() if job.has_record]
+        assert {state.value: n for state, n in counted.items()} == {s.value: states.count(s.value) for s in counted}
+
+    # At rest
+
+    def teardown(self) -> None:
+        """All drains, and nothing is left that is not meant to be: what is said of a fault holds after any of them."""
+        try:
+            if self.model.settings:
+                self._drain()
+        finally:
+            self.world.command("FLUSHDB")
+
+    def _drain(self) -> None:
+        times = [*(job.due or 0 for job in self.model.jobs.values()), *self.model.running.values()]
+        self.now = self.latest = max(self.latest, self.now, *times)
+        self.the_promoters_lease_ends()
+        for worker in WORKERS:
+            self.leave(worker, "nobody")
+            self.the_data_set_is_what_the_model_says()
+        self.expire(1000)
+        while self.model.heads():
+            self.promote("p1", 100)
+            self.the_data_set_is_what_the_model_says()
+        for queue in QUEUES:
+            self._claim("w1", queue, 1000)
+        mutations = self.current("mutation", None)
+        seals = [Seal(one) for one in mutations if "sealed" in self.model.jobs[one.job_id].fields]
+        self.call(transitions.seal(seals, self.now), lambda now: self.model.seal(seals))
+        commits = [self._last(delivery) for delivery in mutations]
+        ended = self.call(
+            transitions.commit(commits, "w1", self.now), lambda now: self.model.commit(commits, "w1", now)
+        )
+        actions = self.current("action", None)
+        self.call(transitions.begin(actions, "w1", 9, self.now), lambda now: self.model.begin(actions, "w1", 9, now))
+        ends = [Finish(one, *self.asked(one), "success", RESULT) for one in actions]
+        finished = self.call(transitions.finish(ends, self.now), lambda now: self.model.finish(ends, now))
+        assert {*ended, *finished} <= {Word.OK}
+        self.the_data_set_is_what_the_model_says()
+        self.a_final_state_stays()
+        assert {job.state for job in self.model.jobs.values()} <= set(FINAL)
+        assert self.accepted <= set(self.ended)  # each accepted call made one job, and it ended
+        self._forget()
+
+    def _last(self, delivery: Delivery) -> Commit:
+        return Commit(delivery, *self.asked(delivery), 7, "success", RESULT)
+
+    def _forget(self) -> None:
+        """After retention nothing of a job is left, but for the counters and what it wrote."""
+        self.now += 10**10
+        self.prune(1000)
+        self.the_data_set_is_what_the_model_says()
+        prefix = self.world.keys.prefix.encode()
+        lasting = {
+            key.removeprefix(prefix).partition(b":")[0] for key in self.world.dump().keys() - self.world.volatile()
+        }
+        assert lasting <= {
+            b"queues",
+            b"settings",
+            b"stats",
+            b"ready",
+            b"sequence",
+            b"doc",
+            b"table",
+            b"indexes",
+            b"index",
+            b"workers",
+            b"wake",
+        }
+        assert all(not self.world.entries(queue) for queue in QUEUES)
