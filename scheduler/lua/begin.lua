@@ -13,7 +13,7 @@
 local ARGS = 5
 local now = read_clock()
 local worker, lease_ms, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local replies = {}
+local replies, seen = {}, {}
 
 redis.call('ZCARD', NS .. 'running')
 for i = 1, count do
@@ -22,6 +22,8 @@ for i = 1, count do
   redis.call('XLEN', NS .. 'ready:' .. ARGV[at + 1])
   if status[2] ~= ARGV[at + 3] then
     replies[i] = 'LOST'
+  elseif seen[ARGV[at]] then
+    replies[i] = 'LOST' -- the caller starts it for the first word
   elseif not status[1] then
     replies[i] = status[4] and 'LOST' or 'OK'
   elseif status[1] == 'inProgress' and status[3] == worker then
@@ -29,6 +31,7 @@ for i = 1, count do
   else
     replies[i] = 'LOST'
   end
+  seen[ARGV[at]] = seen[ARGV[at]] or replies[i] ~= 'LOST'
 end
 
 for i = 1, count do

@@ -13,7 +13,7 @@
 local ARGS = 6
 local now = read_clock()
 local count = tonumber(ARGV[2])
-local replies, waiters = {}, {}
+local replies, waiters, seen = {}, {}, {}
 
 redis.call('ZCARD', NS .. 'running')
 for i = 1, count do
@@ -23,8 +23,9 @@ for i = 1, count do
   check_complete(ARGV[at + 1], waiters[i])
   if status[2] ~= ARGV[at + 3] then
     replies[i] = 'LOST'
-  elseif status[1] == 'inProgress' then
+  elseif status[1] == 'inProgress' and not seen[ARGV[at]] then
     replies[i] = 'OK'
+    seen[ARGV[at]] = true
   else
     replies[i] = 'ALREADY'
   end

@@ -15,7 +15,7 @@
 local ARGS = 9
 local now, soon = read_clock()
 local nonce, count = ARGV[2], tonumber(ARGV[3])
-local replies, heads = {}, {}
+local replies, heads, seen = {}, {}, {}
 
 check_wake()
 for i = 1, count do
@@ -24,7 +24,8 @@ for i = 1, count do
   look_at_queue(ARGV[at + 1])
   heads[i] = read_head(ARGV[at])
   redis.call('HLEN', NS .. 'stats:' .. ARGV[at + 6])
-  replies[i] = (status[2] == ARGV[at + 3] and not status[1]) and 'OK' or 'LOST'
+  replies[i] = (status[2] == ARGV[at + 3] and not status[1]) and not seen[ARGV[at]] and 'OK' or 'LOST'
+  seen[ARGV[at]] = seen[ARGV[at]] or replies[i] == 'OK'
 end
 
 for i = 1, count do

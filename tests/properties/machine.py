@@ -140,14 +140,14 @@ class Machine(RuleBasedStateMachine):
         """The kinds of what workers ever had."""
         return {self.kinds[delivery.job_id] for delivery in self.deliveries}
 
-    def pick(self, data: st.DataObject, kind: str, *states: str | None) -> list[Delivery]:
-        """One or two deliveries of different jobs; one time in four any that there ever were."""
+    def pick(self, data: st.DataObject, kind: str, *states: str | None, unique: bool = True) -> list[Delivery]:
+        """One or two deliveries, of different jobs where `unique`; one time in four any that there ever were."""
         live, of_kind = self.current(kind, *states), [d for d in self.deliveries if self.kinds[d.job_id] == kind]
         pool = of_kind if not live or data.draw(st.integers(0, 3), "late") == 0 else live
         if not pool:
             return []
-        some = st.lists(st.sampled_from(pool[-6:]), min_size=1, max_size=2, unique_by=lambda delivery: delivery.job_id)
-        return data.draw(some, "deliveries")
+        chosen = data.draw(st.lists(st.sampled_from(pool[-6:]), min_size=1, max_size=2), "deliveries")
+        return list({delivery.job_id: delivery for delivery in chosen}.values()) if unique else chosen
 
     def request(self, data: st.DataObject, parent: str = "", **options: Any) -> Request:
         kind = data.draw(st.sampled_from(["mutation", "mutation", "action"]), "kind")
@@ -287,7 +287,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: "action" in self.held())
     @rule(data=st.data(), state=st.sampled_from(["success", "failed"]))
     def finish(self, data: st.DataObject, state: str) -> None:
-        asked = [(delivery, self.asked(delivery)) for delivery in self.pick(data, "action", "inProgress")]
+        asked = [(delivery, self.asked(delivery)) for delivery in self.pick(data, "action", "inProgress", unique=False)]
         value = RESULT if state == "success" else ERROR
         ends = [Finish(delivery, name, key, state, value) for delivery, (name, key) in asked]
         if ends:
@@ -403,7 +403,7 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), delay_ms=DELAYS)
     def retry(self, data: st.DataObject, delay_ms: int) -> None:
         kind = data.draw(st.sampled_from(["mutation", "action"]), "kind")
-        deliveries = self.pick(data, kind, None)
+        deliveries = self.pick(data, kind, None, unique=False)
         # Started in vain, or given back unstarted.
         given = [
             Retry(

@@ -33,6 +33,14 @@ def test_twice(world: World) -> None:
     assert world.changes_nothing(call) == [Word.ALREADY, Word.ALREADY]
 
 
+def test_twice_in_one_call(world: World) -> None:
+    # C3.5: a worker starts it for OK and for ALREADY.
+    delivery = world.deliver(kind="action")
+    call = transitions.begin([delivery._replace(token="old"), delivery, delivery], WORKER, 1000, NOW)
+    assert world.run(call) == [Word.LOST, Word.OK, Word.LOST]
+    assert world.changes_nothing(call) == [Word.LOST, Word.ALREADY, Word.LOST]
+
+
 @pytest.mark.parametrize("state", ["success", "failed", "canceled", "canceled action"])
 def test_final_states(world: World, state: str) -> None:
     # C5.1

@@ -34,6 +34,16 @@ def test_twice(world: World) -> None:
     assert world.changes_nothing(call) == [Word.ALREADY, Word.ALREADY]
 
 
+def test_twice_in_one_call(world: World) -> None:
+    # C5.1: it ends once, is counted once, and posted once.
+    delivery = world.begin()
+    world.run(transitions.watch(delivery.job_id, "m"))
+    ends = [world.end(delivery), world.end(delivery, "failed")]
+    assert world.run(transitions.finish(ends, NOW)) == [Word.OK, Word.ALREADY]
+    assert (world.state(delivery.job_id), world.stats()) == ("success", {"success": 1})
+    assert world.mail("m") == [delivery.job_id]
+
+
 def test_the_first_end_counts(world: World) -> None:
     # C5.1
     delivery = world.begin()

@@ -55,6 +55,14 @@ def test_twice(world: World, delay: int) -> None:
     assert world.changes_nothing(call) == [Word.LOST]
 
 
+@pytest.mark.parametrize("delay", [0, 500])
+def test_twice_in_one_call(world: World, delay: int) -> None:
+    # C3.1: one delivery comes of one.
+    given = Retry(world.deliver(), 1, delay)
+    assert world.run(transitions.retry([given, given], NOW)) == [Word.OK, Word.LOST]
+    assert len(world.entries()) + len(world.due()) == 1
+
+
 @pytest.mark.parametrize("state", ["success", "failed", "canceled", "inProgress", "canceled action"])
 def test_states(world: World, state: str) -> None:
     # C5.1, C3.5: an action that began is never given back.
