@@ -475,9 +475,14 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
     return Transition(scripts.load("declare"), ["", *indexes], parse)
 
 
-def reindex(index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]]) -> Transition[Word]:
-    """Build a part of an index: (document id, version, sort key) of what was created up to `after`; None: the rest."""
-    argv: list[Argument] = ["", index, before, "ready" if after is None else after]
+def reindex(
+    index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]], catalog: str
+) -> Transition[Word]:
+    """Build a part of an index: (document id, version, sort key) of what was created up to `after`; None: the rest.
+
+    `catalog` is the version by which it was known, before the part was read, that the index has to be built.
+    """
+    argv: list[Argument] = ["", index, before, "ready" if after is None else after, catalog]
     _extend(argv, rows)
     return Transition(scripts.load("reindex"), argv, lambda reply: Word(reply.decode()))
 
