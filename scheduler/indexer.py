@@ -61,15 +61,15 @@ class Indexer:
             await self._refresh()
         return bool(building)
 
-    async def _build(self, index_id: str, catalog: str, built: int) -> Word:
-        index = Index.of_id(index_id)
+    async def _build(self, index_id: str, built: int) -> Word:
+        index, catalog = Index.of_id(index_id), self._catalog.version
         scan = Scan(f"table:{index.table}", "BYSCORE", f"({built}", "+inf", "asc", BATCH)
         snapshot: Snapshot = await self._store.run(transitions.read([], [scan]))
         (walked,) = snapshot.walks
         rows = [(one.id, one.version, index.key_of(values.unpack(one.data))) for one in walked.documents]
         rest = not walked.cut and len(rows) < BATCH
         after = None if rest else walked.documents[-1].created
-        word = await self._store.run(transitions.reindex(index_id, catalog, built, after, rows))
+        word = await self._store.run(transitions.reindex(index_id, built, after, rows, catalog))
         if word is Word.OK and rest:
             _log.info("index %s is ready", index_id)
         return word

@@ -476,13 +476,13 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
 
 
 def reindex(
-    index: str, catalog: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]]
+    index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]], catalog: str
 ) -> Transition[Word]:
     """Build a part of an index: (document id, version, sort key) of what was created up to `after`; None: the rest.
 
-    `catalog` is the version of the catalog that told of the index, before the rows were read.
+    `catalog` is the version by which it was known, before the part was read, that the index has to be built.
     """
-    argv: list[Argument] = ["", index, catalog, before, "ready" if after is None else after]
+    argv: list[Argument] = ["", index, before, "ready" if after is None else after, catalog]
     _extend(argv, rows)
     return Transition(scripts.load("reindex"), argv, lambda reply: Word(reply.decode()))
 

@@ -1,11 +1,10 @@
 -- Builds a part of an index: entries of documents that were there before it was declared (C6.1).
 --
 -- KEYS  1 '{ns}:'
--- ARGV  1 clock in ms or '', 2 index, 3 version of the catalog before the documents were read,
---       4 the number of creation up to which it had been built, 5 the new one or 'ready',
---       6 n, then n times: document id, the version read, sort key of the values
--- Returns OK; LOST, another has built this part, or the catalog has changed: the index may have been dropped and declared
---         anew, and what was written between has no entry of its writer.
+-- ARGV  1 clock in ms or '', 2 index, 3 the number of creation up to which it had been built, 4 the new one or 'ready',
+--       5 the version of the catalog by which the part was read, 6 n, then n times: document id, the version read, sort key of the values
+-- Returns OK; LOST, another has built this part, or an index came or went: this one may have gone and come back, and what was
+--         written in between has no entry.
 -- Again: LOST, nothing changes.
 -- Cost  O(n log entries). Caller: Indexer.
 -- Memory: refused when the server is full
@@ -13,9 +12,9 @@
 -- include: arguments
 -- include: entry
 
-local index, catalog, before, after = take(), take(), take(), take()
-local state = redis.call('HMGET', NS .. 'indexes', index, 'version')
-if state[1] ~= before or state[2] ~= catalog then
+local index, before, after, catalog = take(), take(), take(), take()
+local known = redis.call('HMGET', NS .. 'indexes', index, 'version')
+if known[1] ~= before or known[2] ~= catalog then
   return 'LOST'
 end
 redis.call('ZCARD', NS .. 'index:' .. index)

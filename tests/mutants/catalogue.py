@@ -242,9 +242,9 @@ MUTANTS = [
     forget("the version stays", "redis.call('HINCRBY', NS .. 'indexes', 'version', 1)"),
     forget("the version is an index", " or ARGV[2] == 'version' then", " then"),
     reindex("the version of a document does not count", "if found[1] == ARGV[at + 1] then", "if found[1] then"),
-    reindex(
-        "the progress is not checked", "if redis.call('HGET', NS .. 'indexes', index) ~= before then", "if false then"
-    ),
+    reindex("the progress is not checked", "if known[1] ~= before or known[2] ~= catalog then", "if false then"),
+    reindex("the catalog is not checked", " or known[2] ~= catalog then", " then"),
+    reindex("the number built is not checked", "known[1] ~= before or ", ""),
     reindex("the progress is not kept", "redis.call('HSET', NS .. 'indexes', index, after)"),
     reindex("nothing is built", "redis.call('ZADD', NS .. 'index:' .. index, 0, entry)"),
     # Seals

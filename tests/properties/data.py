@@ -107,8 +107,10 @@ class Data:
         self.catalog += 1
         return True
 
-    def reindex(self, index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]]) -> Word:
-        if self.indexes.get(index) != before:
+    def reindex(
+        self, index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]], catalog: str
+    ) -> Word:
+        if self.indexes.get(index) != before or catalog != str(self.catalog):
             return Word.LOST
         self.indexes[index] = after
         for document_id, version, key in rows:

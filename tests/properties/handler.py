@@ -39,6 +39,7 @@ class Part(NamedTuple):
     before: int
     after: int | None
     rows: Sequence[tuple[str, str, bytes]]
+    catalog: str
 
 
 @dataclass

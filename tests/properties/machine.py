@@ -150,13 +150,17 @@ class Machine(RuleBasedStateMachine):
         return list({delivery.job_id: delivery for delivery in chosen}.values()) if unique else chosen
 
     def request(self, data: st.DataObject, parent: str = "", **options: Any) -> Request:
-        kind = data.draw(st.sampled_from(["mutation", "mutation", "action"]), "kind")
-        when: dict[str, Any] = data.draw(
-            st.one_of(
-                st.builds(lambda ms: {"delay": ms}, DELAYS),
-                st.builds(lambda ms: {"at": self.now + ms}, st.sampled_from([-3000, -1, 0, 1, 120])),
-            ),
-            "when",
+        kind = options.pop("kind", None) or data.draw(st.sampled_from(["mutation", "mutation", "action"]), "kind")
+        when: dict[str, Any] = (
+            {}
+            if "delay" in options
+            else data.draw(
+                st.one_of(
+                    st.builds(lambda ms: {"delay": ms}, DELAYS),
+                    st.builds(lambda ms: {"at": self.now + ms}, st.sampled_from([-3000, -1, 0, 1, 120])),
+                ),
+                "when",
+            )
         )
         if data.draw(st.integers(0, 9), "large") == 0:
             options["args"] = LARGE
@@ -336,6 +340,38 @@ class Machine(RuleBasedStateMachine):
         if commits:
             self._commit(commits, worker)
 
+    @rule(data=st.data(), together=st.booleans())
+    def rivals_commit(self, data: st.DataObject, together: bool) -> None:
+        self.rivals_commit_now(data, together=together)
+
+    def rivals_commit_now(self, data: st.DataObject, *, together: bool = True) -> None:
+        """Some that have read the same at the same time, in one call or one after the other (C6.2)."""
+        self._schedule([self.request(data, kind="mutation", delay=0) for _ in range(2)])
+        self.the_data_set_is_what_the_model_says()
+        self.claim(WORKERS[0], 4)
+        rivals = self.current("mutation", None)[-3:]
+        for rival in rivals:
+            self._read(rival, [("doc", document) for document in DOCUMENTS], SCANS[:2])
+        commits = [self._commit_of(data, rival, "success") for rival in rivals]
+        for calls in [commits] if together else [[one] for one in commits]:
+            self._commit(calls, WORKERS[0])
+            self.the_data_set_is_what_the_model_says()
+
+    @precondition(lambda self: self.current("mutation", None))
+    @rule(deaths=st.integers(1, 3), after_its_commit=st.booleans())
+    def workers_die_at_their_seal(self, deaths: int, after_its_commit: bool) -> None:
+        """Right after it, one after the other (C6.4); the next one has asked SQL, or has not yet."""
+        for _ in range(deaths):
+            seals = [Seal(one, self.handlers[one.token].reads) for one in self.current("mutation", None)]
+            self.call(transitions.seal(seals, self.now), lambda now, seals=seals: self.model.seal(seals))  # type: ignore[misc]
+            for worker in WORKERS:
+                self.a_worker_stalls_past_its_leases(worker)
+            self.redeliver(10, "")
+            self.the_data_set_is_what_the_model_says()
+            self.claim(WORKERS[1], 4)
+        if after_its_commit:
+            self._commit([self._last(one) for one in self.current("mutation", None)], WORKERS[1])
+
     @precondition(lambda self: "action" in self.held())
     @rule(data=st.data(), worker=st.sampled_from(WORKERS))
     def run_at_once_by_an_action(self, data: st.DataObject, worker: str) -> None:
@@ -465,8 +501,26 @@ class Machine(RuleBasedStateMachine):
             self.forget()
         elif chore == "read":
             self._read_part(limit)
-        elif self.parts:
-            part = data.draw(st.sampled_from(self.parts[-2:]), "part")
+        else:
+            self._write_part()
+
+    @rule(data=st.data(), limit=st.sampled_from([1, 2]), steps=st.lists(st.sampled_from("rwdf"), max_size=4))
+    def an_index_is_built_anew(self, data: st.DataObject, limit: int, steps: list[str]) -> None:
+        """While rivals commit, an indexer reads and writes parts, and the index may go and come back."""
+        self.forget()
+        self.declare()
+        self._read_part(limit)
+        ways = {"r": lambda: self._read_part(limit), "w": self._write_part, "d": self.declare, "f": self.forget}
+        for step in steps:
+            self.rivals_commit_now(data)
+            ways[step]()
+            self.the_data_set_is_what_the_model_says()
+            self.an_index_that_is_ready_holds_each_document_once()
+        self._write_part()
+
+    def _write_part(self) -> None:
+        if self.parts:
+            part = self.parts[-1]
             self.call(transitions.reindex(*part), lambda now: self.model.data.reindex(*part))
 
     def _read_part(self, limit: int) -> None:
@@ -477,7 +531,7 @@ class Machine(RuleBasedStateMachine):
         (walked,) = self.world.run(transitions.read([], [scan])).walks
         rows = [(one.id, one.version, sort_key(one.data)) for one in walked.documents]
         after = None if len(rows) < limit else walked.documents[-1].created
-        self.parts.append(Part(INDEX, built, after, rows))
+        self.parts.append(Part(INDEX, built, after, rows, str(self.model.data.catalog)))
 
     @invariant()
     def an_index_that_is_ready_holds_each_document_once(self) -> None:

@@ -64,7 +64,7 @@ def test_one_that_is_being_built(world: World) -> None:
     # C6.1: it goes on where it is, whatever has become of its table.
     world.write(*(("add", f"t:{i}", b"") for i in range(3)))
     world.run(transitions.declare(["t:f"]))
-    world.run(transitions.reindex("t:f", "1", 0, 2, []))
+    world.run(transitions.reindex("t:f", 0, 2, [], "1"))
     world.write(*(("del", f"t:{i}", b"") for i in range(3)), catalog="1")
     assert world.changes_nothing(transitions.declare(["t:f"])) == Catalog("1", {"t:f": 2})
 
@@ -73,7 +73,7 @@ def test_one_that_has_been_forgotten(world: World) -> None:
     # C6.1
     world.write(("add", "t:1", b""))
     world.run(transitions.declare(["t:f"]))
-    world.run(transitions.reindex("t:f", "1", 0, None, []))
+    world.run(transitions.reindex("t:f", 0, None, [], "1"))
     world.run(transitions.forget("t:f"))
     assert world.run(transitions.declare(["t:f"])) == Catalog("3", {"t:f": 0})
 

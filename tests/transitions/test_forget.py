@@ -54,7 +54,7 @@ def test_while_it_is_being_built(world: World) -> None:
     # C6.1: what its builder brings comes too late.
     world.write(("add", "t:1", b""))
     world.run(transitions.declare(["t:f"]))
-    part = transitions.reindex("t:f", "1", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")])
+    part = transitions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], "1")
     assert world.run(transitions.forget("t:f")) is True
     assert world.changes_nothing(part) is Word.LOST
 

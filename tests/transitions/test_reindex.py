@@ -25,7 +25,7 @@ def three(world: World) -> Rows:
 
 
 def rest(rows: Rows, before: int = 0) -> Transition[Word]:
-    return transitions.reindex("t:f", "1", before, None, rows)
+    return transitions.reindex("t:f", before, None, rows, "1")
 
 
 def built(world: World) -> bytes:
@@ -52,9 +52,9 @@ def test_all_at_once(world: World) -> None:
 def test_part_after_part(world: World) -> None:
     # C6.1
     rows = three(world)
-    assert world.run(transitions.reindex("t:f", "1", 0, 2, rows[:2])) is Word.OK
+    assert world.run(transitions.reindex("t:f", 0, 2, rows[:2], "1")) is Word.OK
     assert (built(world), world.index("t:f")) == (b"2", entries_of(1, 2))
-    assert world.run(transitions.reindex("t:f", "1", 2, 3, rows[2:])) is Word.OK
+    assert world.run(transitions.reindex("t:f", 2, 3, rows[2:], "1")) is Word.OK
     assert (built(world), world.index("t:f")) == (b"3", entries_of(1, 2, 3))
     assert world.run(rest([], before=3)) is Word.OK
     assert (built(world), world.index("t:f")) == (b"ready", entries_of(1, 2, 3))
@@ -62,7 +62,7 @@ def test_part_after_part(world: World) -> None:
 
 @pytest.mark.parametrize("after", [2, None])
 def test_twice(world: World, after: int | None) -> None:
-    call = transitions.reindex("t:f", "1", 0, after, three(world)[:2])
+    call = transitions.reindex("t:f", 0, after, three(world)[:2], "1")
     assert world.run(call) is Word.OK
     assert world.changes_nothing(call) is Word.LOST
 
@@ -71,13 +71,23 @@ def test_twice(world: World, after: int | None) -> None:
 def test_another_built_this_part(world: World, before: int) -> None:
     # C6.1: whoever comes first.
     rows = three(world)
-    world.run(transitions.reindex("t:f", "1", 0, 2, rows[:2]))
+    world.run(transitions.reindex("t:f", 0, 2, rows[:2], "1"))
     assert world.changes_nothing(rest(rows, before=before)) is Word.LOST
+
+
+def test_an_index_that_went_and_came_back_meanwhile(world: World) -> None:
+    # C6.1: what was written in between has no entry, and a part that was read before does not know of it.
+    rows = three(world)
+    world.run(transitions.forget("t:f"))
+    world.write(("put", "t:1", b"new"), catalog="2")
+    world.run(transitions.declare(["t:f"]))
+    assert (built(world), world.indexes()["version"]) == (b"0", b"3")
+    assert world.changes_nothing(rest(rows)) is Word.LOST
 
 
 def test_missing(world: World) -> None:
     rows = three(world)
-    assert world.changes_nothing(transitions.reindex("t:g", "1", 0, None, rows)) is Word.LOST
+    assert world.changes_nothing(transitions.reindex("t:g", 0, None, rows, "1")) is Word.LOST
 
 
 def test_one_that_was_always_ready(world: World) -> None:

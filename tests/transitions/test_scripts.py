@@ -200,7 +200,7 @@ def cancels(world: World) -> Transition[Any]:
 def builds_an_index(world: World) -> Transition[Any]:
     world.write(("add", "t:1", b"x"))
     world.run(transitions.declare(["t:f"]))
-    return transitions.reindex("t:f", "1", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")])
+    return transitions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], "1")
 
 
 @pytest.mark.parametrize(
