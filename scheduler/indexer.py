@@ -61,8 +61,8 @@ class Indexer:
             await self._refresh()
         return bool(building)
 
-    async def _build(self, index_id: str, built: int) -> Word:
-        index, catalog = Index.of_id(index_id), self._catalog.version
+    async def _build(self, index_id: str, catalog: str, built: int) -> Word:
+        index = Index.of_id(index_id)
         scan = Scan(f"table:{index.table}", "BYSCORE", f"({built}", "+inf", "asc", BATCH)
         snapshot: Snapshot = await self._store.run(transitions.read([], [scan]))
         (walked,) = snapshot.walks
