@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler import transitions
 from scheduler.keys import GROUP
-from scheduler.transitions import Commit, Retry, Transition
+from scheduler.transitions import Commit, Retry, Scan, Seal, Transition
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 
 Sample = Callable[[World], Transition[Any]]
@@ -34,15 +34,25 @@ def begin(world: World) -> Transition[Any]:
 
 
 def commit_of(world: World, table: str) -> Commit:
-    """Reads, writes, children, a cancel and a waiter."""
+    """Reads, a scan, writes with their entries, children, a cancel, conflicts, a seal and a waiter."""
+    world.write(("add", f"{table}:0", b"old"), entries=[("add", f"{table}:f", f"{table}:0", b"\x02")])
     delivery = world.deliver(key=f"key-{table}")
     world.run(transitions.watch(delivery.job_id, f"mail-{table}"))
+    world.run(transitions.seal([Seal(delivery)], NOW))
     victim = world.schedule(delay=99, name="victim")
+    every = Scan(f"table:{table}", "BYSCORE", "-inf", "+inf", "asc", 9)
     return world.commit_of(
         delivery,
         key=f"key-{table}",
         reads=[("doc", f"{table}:1", ""), ("key", f"new-{table}", ""), ("job", victim, "pending")],
-        writes=[("add", f"{table}:1", b"x")],
+        scans=[(every, f"{table}:0")],
+        writes=[("add", f"{table}:1", b"x"), ("put", f"{table}:0", b"new")],
+        entries=[
+            ("del", f"{table}:f", f"{table}:0", b"\x02"),
+            ("add", f"{table}:f", f"{table}:0", b"\x03"),
+            ("add", f"{table}:f", f"{table}:1", b"\x03"),
+        ],
+        conflicts=1,
         children=[world.request(delay=5, queue="r", key=f"new-{table}"), world.request(name="born", born="canceled")],
         cancels=[victim],
     )
@@ -72,6 +82,32 @@ def finish(world: World) -> Transition[Any]:
 
 def retry(world: World) -> Transition[Any]:
     return transitions.retry([Retry(world.deliver(), 1, 0)], NOW)
+
+
+def retry_in_sql(world: World) -> Transition[Any]:
+    delivery = world.deliver()
+    world.run(transitions.seal([Seal(delivery)], NOW))
+    return transitions.retry([Retry(delivery, 1, 0, NAME, conflicts=1, unseal=True)], NOW)
+
+
+def seal(world: World) -> Transition[Any]:
+    delivery = world.deliver()
+    return transitions.seal([Seal(delivery, [("job", delivery.job_id, "pending")])], NOW)
+
+
+def declare(world: World) -> Transition[Any]:
+    world.write(("add", "t:1", b"x"))
+    return transitions.declare(["t:f", "u:f"])
+
+
+def forget(world: World) -> Transition[Any]:
+    world.run(declare(world))
+    return transitions.forget("t:f")
+
+
+def reindex(world: World) -> Transition[Any]:
+    world.run(declare(world))
+    return transitions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], "2")
 
 
 def retry_later(world: World) -> Transition[Any]:
@@ -145,5 +181,5 @@ def unwatch(world: World) -> Transition[Any]:
 SAMPLES: list[Sample] = [
     schedule, schedule_canceled, promote, begin, commit, commit_with_a_tombstone, commit_at_once, finish, retry,
     retry_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew, join, sweep, watch,
-    unwatch,
+    unwatch, retry_in_sql, seal, declare, forget, reindex,
 ]  # fmt: skip

@@ -18,8 +18,8 @@ from tests.mutants.samples import SAMPLES, Sample
 from tests.transitions.conftest import NOW, WORKER, World
 
 READS = {
-    "EXISTS", "GET", "GETRANGE", "HGET", "HGETALL", "HLEN", "HMGET", "LLEN", "PTTL", "SISMEMBER", "SMEMBERS", "TIME",
-    "TYPE", "XINFO", "XLEN", "XPENDING", "XRANGE", "ZCARD", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE",
+    "EXISTS", "GET", "GETRANGE", "HEXISTS", "HGET", "HGETALL", "HLEN", "HMGET", "LLEN", "PTTL", "SISMEMBER", "SMEMBERS",
+    "TIME", "TYPE", "XINFO", "XLEN", "XPENDING", "XRANGE", "ZCARD", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE",
     "SETRANGE",  # of an empty string: it asks whether the server is full, and writes nothing
 }  # fmt: skip
 
@@ -27,14 +27,16 @@ READ_AFTER_A_WRITE = {
     "schedule": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
     "commit": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
     "retry": {"LLEN"},
+    "declare": {"HGET", "HGETALL"},
     "promote": {"GETRANGE", "HMGET", "ZRANGE", "ZRANGEBYSCORE"},
     "expire": {"ZRANGE"},
     "leave": {"GET"},
     "renew": {"HMGET"},
 }
 """By script; all else is read before. Most of these keys were looked at before, so that they cannot fail by themselves:
-what was added goes on to its stream at once, the next due time and the next lease are told. A heartbeat stays though a
-lease cannot be renewed, and what a worker gave back stays given back though the promoter's key is damaged."""
+what was added goes on to its stream at once, the next due time, the next lease and the catalog are told. A heartbeat
+stays though a lease cannot be renewed, and what a worker gave back stays given back
+though the promoter's key is damaged."""
 
 WRAPPER = """
 local made, wrote, READS = 0, false, {{ {reads} }}
@@ -89,23 +91,36 @@ def test_an_error_before_the_first_write_changes_nothing(real_world: World, make
 
 
 def traces(world: World, one: Commit) -> set[bool]:
-    """Whether each trace of a commit is there: its documents, its children, its cancels, its own end."""
-    keys = [f"doc:{document}" for _, document, _ in one.writes] + [f"job:{child.id}" for child in one.children]
+    """Whether each trace of a commit is there: its documents, entries, children, cancels, its own end."""
+    version = f"{one.delivery.attempt}-{one.delivery.token}"
+    written = [world.read("doc", document).version == version for _, document, _ in one.writes]
+    entries = [
+        any(entry.startswith(key) and document.encode() in entry for entry, _ in world.index(index)) == (op == "add")
+        for op, index, document, key in one.entries
+    ]
+    children = [bool(world.exists(f"job:{child.id}")) for child in one.children]
     ended = [world.state(job_id) in ("success", "canceled") for job_id in (one.delivery.job_id, *one.cancels)]
-    return {*ended, *(bool(world.exists(key)) for key in keys)}
+    return {*written, *entries, *children, *ended}
 
 
 def test_of_several_mutations_each_is_applied_entirely_or_not_at_all(real_world: World) -> None:
-    """Whatever check fails; an error of a write itself is simulated here, and cannot happen after the checks."""
+    """C3.1, whatever check fails, and those before it stay. That a write fails is simulated, and cannot happen."""
     commits: list[Commit] = []
 
-    def two(world: World) -> Transition[Any]:
-        commits[:] = [samples.commit_of(world, table) for table in "tu"]
+    def several(world: World) -> Transition[Any]:
+        commits[:] = [samples.commit_of(world, table) for table in "tuv"]
         return transitions.commit(commits, WORKER, NOW)
 
-    checks = 0
-    for command, _, _, _ in errors(real_world, two):
+    checks, applied = 0, list[int]()
+    for command, _, call, _ in errors(real_world, several):
         if command in READS:
             checks += 1
-            assert all(len(traces(real_world, one)) == 1 for one in commits), command
+            seen = [traces(real_world, one) for one in commits]
+            assert all(len(one) == 1 for one in seen), command
+            applied.append(seen.count({True}))
+            # C3.1: sent again, it does the rest, and nothing twice.
+            real_world.run(call)
+            assert [traces(real_world, one) for one in commits] == [{True}] * len(commits), command
     assert checks > 20
+    assert applied == sorted(applied)
+    assert set(applied) == set(range(len(commits) + 1))
