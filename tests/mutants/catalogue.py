@@ -46,7 +46,9 @@ cancel = _of("cancel", "cancel")
 check = _of("check", "check")
 commit = _of("commit", "commit")
 documents = _of("commit", "commit_documents")
+count = _of("count", "count")
 declare = _of("declare", "declare")
+describe = _of("describe", "describe")
 expire = _of("expire", "expire")
 finish = _of("finish", "finish")
 forget = _of("forget", "forget")
@@ -61,7 +63,9 @@ renew = _of("renew", "renew")
 retry = _of("retry", "retry")
 schedule = _of("schedule", "schedule")
 seal = _of("seal", "seal")
+show = _of("show", "show")
 sweep = _of("sweep", "sweep")
+tally = _of("tally", "tally")
 unwatch = _of("unwatch", "unwatch")
 watch = _of("watch", "watch")
 
@@ -326,4 +330,11 @@ MUTANTS = [
     leave("another's lease to promote ends", "if redis.call('GET', NS .. 'promoter') == promoter then", "if true then"),
     join("what was ready before is missed", "GROUP, '0', 'MKSTREAM'", "GROUP, '$', 'MKSTREAM'"),
     read("the sequence is not told", "redis.call('GET', NS .. 'sequence') or '0'", "'0'"),
+    # Looking
+    count("what is ready is not pending", " + redis.call('XLEN', NS .. 'ready:' .. queue)"),
+    count("what waits is not pending", "redis.call('ZCARD', NS .. 'due:' .. queue) + "),
+    describe("functions of deployments that are gone are told", "seen > newest - LIVE_MS and", "seen and"),
+    show("a job without a spec has none", "redis.call('GET', NS .. 'job:' .. ARGV[i]) or ''", "''"),
+    show("nothing has happened", "redis.call('HGETALL', NS .. 'status:' .. ARGV[i])", "{}"),
+    tally("of one function for all", "NS .. 'stats:' .. ARGV[i]", "NS .. 'stats:' .. ARGV[2]"),
 ]
