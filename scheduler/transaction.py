@@ -20,7 +20,7 @@ from scheduler.errors import InvalidCall, LimitExceeded
 from scheduler.reading import Check, Read, Reads
 from scheduler.settings import Limits
 from scheduler.table import Index
-from scheduler.transitions import Checked, Document, Scan, Snapshot, Walked
+from scheduler.transitions import Checked, Commit, Document, Scan, Snapshot, Walked
 
 
 class Conflict(BaseException):
@@ -102,6 +102,24 @@ class Transaction:
     def reads(self) -> list[tuple[str, str, str]]:
         """(kind, key, version seen), as the commit script checks them."""
         return [(kind, key, version) for (kind, key), version in self._versions.items()]
+
+    def with_reads(self, commit: Commit) -> Commit:
+        """The commit with what was read and no effect: the end of a mutation that failed."""
+        return commit._replace(reads=self.reads, scans=self.scans)
+
+    def with_effects(self, commit: Commit) -> Commit:
+        """The commit with what was read and all that is to be done."""
+        return self.with_reads(commit)._replace(
+            writes=self.writes,
+            entries=self.entries,
+            # A delay counts from the mutation's start (C2.7); the script counts from its own time.
+            children=[
+                child._replace(ms=child.ms - commit.elapsed_ms) if child.mode == "after" else child
+                for child in self.children
+            ],
+            cancels=self.cancels,
+            catalog=self.catalog,
+        )
 
     @property
     def contended(self) -> tuple[str, ...]:

@@ -10,16 +10,13 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from scheduler import scripts
 from scheduler.call import Request
 from scheduler.errors import InvalidValue
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.scripts import Script
-
-if TYPE_CHECKING:
-    from scheduler.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -107,24 +104,6 @@ class Commit(NamedTuple):
     @property
     def has_effects(self) -> bool:
         return bool(self.writes or self.children or self.cancels)
-
-    def with_reads(self, transaction: Transaction) -> Commit:
-        """With what was read and no effect: the end of a mutation that failed."""
-        return self._replace(reads=transaction.reads, scans=transaction.scans)
-
-    def with_effects(self, transaction: Transaction) -> Commit:
-        """With what was read and all that is to be done."""
-        return self.with_reads(transaction)._replace(
-            writes=transaction.writes,
-            entries=transaction.entries,
-            # A delay counts from the mutation's start (C2.7); the script counts from its own time.
-            children=[
-                child._replace(ms=child.ms - self.elapsed_ms) if child.mode == "after" else child
-                for child in transaction.children
-            ],
-            cancels=transaction.cancels,
-            catalog=transaction.catalog,
-        )
 
     def argv(self) -> list[Argument]:
         delivery = self.delivery

@@ -148,7 +148,7 @@ class WorkerHost:
     async def _commit(self, function: AnyFunction, transaction: Transaction, started: float) -> bool:
         elapsed_ms = int((time.monotonic() - started) * 1000)
         no_job = Delivery("", "", "", f"{secrets.token_urlsafe(16)}:0", 1)
-        commit = Commit(no_job, function.name, "", elapsed_ms, JobState.SUCCESS, b"").with_effects(transaction)
+        commit = transaction.with_effects(Commit(no_job, function.name, "", elapsed_ms, JobState.SUCCESS, b""))
         (word,) = await self._persistence.run(transitions.commit([commit], ""))
         if word is Word.STALE:
             await self._refresh()

@@ -162,4 +162,4 @@ def _commit(
     )  # fmt: skip
     if transaction is None:
         return commit
-    return commit.with_effects(transaction) if effects else commit.with_reads(transaction)
+    return transaction.with_effects(commit) if effects else transaction.with_reads(commit)

@@ -168,7 +168,7 @@ class Place:
 
     def commit(self, transaction: Transaction) -> None:
         delivery = Delivery("", "", "", f"{secrets.token_urlsafe(16)}:0", 1)
-        commit = Commit(delivery, "f", "", 0, JobState.SUCCESS, b"").with_effects(transaction)
+        commit = transaction.with_effects(Commit(delivery, "f", "", 0, JobState.SUCCESS, b""))
         assert self._store.run(transitions.commit([commit], "")) == [Word.OK]
 
     def _answer(self, reads: Reads[Any], /) -> Any:

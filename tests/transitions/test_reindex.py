@@ -114,7 +114,7 @@ def rewrite(world: World, changed: int) -> Transaction:
     transaction = Transaction(Limits(), catalog)
     answer_blocking(transaction.get("t:1"), world.run)
     transaction.put("t:1", values.pack({"f": 1, "other": changed}, "document"), new=False)
-    commit = world.commit_of(world.deliver()).with_effects(transaction)
+    commit = transaction.with_effects(world.commit_of(world.deliver()))
     assert world.run(transitions.commit([commit], WORKER, world.now)) == [Word.OK]
     return transaction
 
