@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from scheduler.app import App
     from scheduler.blocking import SyncScheduler
+    from scheduler.blocking_context import BlockingActionContext, BlockingMutationContext, BlockingQueryContext
     from scheduler.call import Call
     from scheduler.client import Scheduler
-    from scheduler.context import (
-        ActionContext,
-        BlockingActionContext,
-        BlockingMutationContext,
-        BlockingQueryContext,
-        MutationContext,
-        QueryContext,
-    )
+    from scheduler.context import ActionContext, MutationContext, QueryContext
     from scheduler.db import BlockingQuery, Query
     from scheduler.documents import UNSET
     from scheduler.embedded import EmbeddedServer
@@ -114,14 +108,8 @@ _HOMES = {
     "scheduler.blocking": ("SyncScheduler",),
     "scheduler.call": ("Call",),
     "scheduler.client": ("Scheduler",),
-    "scheduler.context": (
-        "ActionContext",
-        "BlockingActionContext",
-        "BlockingMutationContext",
-        "BlockingQueryContext",
-        "MutationContext",
-        "QueryContext",
-    ),
+    "scheduler.blocking_context": ("BlockingActionContext", "BlockingMutationContext", "BlockingQueryContext"),
+    "scheduler.context": ("ActionContext", "MutationContext", "QueryContext"),
     "scheduler.db": ("BlockingQuery", "Query"),
     "scheduler.documents": ("UNSET",),
     "scheduler.embedded": ("EmbeddedServer",),

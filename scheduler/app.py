@@ -6,14 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-from scheduler.context import (
-    ActionContext,
-    BlockingActionContext,
-    BlockingMutationContext,
-    BlockingQueryContext,
-    MutationContext,
-    QueryContext,
-)
+from scheduler.blocking_context import BlockingActionContext, BlockingMutationContext, BlockingQueryContext
+from scheduler.context import ActionContext, MutationContext, QueryContext
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox

@@ -1,34 +1,25 @@
-"""What a handler gets as its first parameter; for `async def` here, the blocking twins for plain `def` below.
+"""What an `async def` handler gets as its first parameter; `blocking_context.py` has the same for plain ones.
 
 A mutation reads through its transaction and buffers all it means to do. An action's calls take effect at once.
 """
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import logging
-from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, ParamSpec, Protocol, Self, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from scheduler.call import Call, Request
-from scheduler.db import (
-    BlockingDatabase,
-    BlockingDatabaseReader,
-    BlockingSystemTables,
-    Database,
-    DatabaseReader,
-    SystemTables,
-)
+from scheduler.db import Database, DatabaseReader, SystemTables
 from scheduler.documents import Documents, Tables
 from scheduler.errors import InvalidCall
 from scheduler.function import AnyFunction, Function, Kind
 from scheduler.ids import JobId, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.operations import Producer, Steps, cancel_many, get, prepare
-from scheduler.reading import BlockingReader, Reader, Reads
-from scheduler.scheduling import BlockingScheduling, Scheduling
+from scheduler.reading import Reader
+from scheduler.scheduling import Scheduling
 from scheduler.transaction import Scope, Transaction
 
 P = ParamSpec("P")
@@ -260,10 +251,6 @@ class MutationContext:
             "ctx.sql: this mutation has no transaction= (@app.mutation(transaction=SqlTransaction(engine)))"
         )
 
-    def twin(self, bridge: Bridge) -> BlockingMutationContext:
-        """The same for a plain `def`."""
-        return BlockingMutationContext(self, bridge)
-
     def _database(self) -> Database:
         return Database(self.documents, self.reader, _TransactionSystem(self._host, self._transaction, self.reader))
 
@@ -308,10 +295,6 @@ class QueryContext:
         inner = QueryContext(self._host, self._transaction, self.reader, self.job_id, function.name, self.now)
         result: R = await self._host.run_handler(function, inner, bound, bound_kwargs)
         return result
-
-    def twin(self, bridge: Bridge) -> BlockingQueryContext:
-        """The same for a plain `def`."""
-        return BlockingQueryContext(self, bridge)
 
 
 class ActionContext:
@@ -361,10 +344,6 @@ class ActionContext:
         result: R = await self._host.run_query(function, self.job_id, bound, bound_kwargs)
         return result
 
-    def twin(self, bridge: Bridge) -> BlockingActionContext:
-        """The same for a plain `def`."""
-        return BlockingActionContext(self, bridge)
-
     async def run_action(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another action inside this one: a plain call (C3.9)."""
         self._host.producer.app.check_owns(function, Kind.ACTION)
@@ -373,152 +352,9 @@ class ActionContext:
         return result
 
 
-class Bridge:
-    """Lets a thread wait for what the event loop does."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        returned, raised = asyncio.run_coroutine_threadsafe(_quietly(coroutine), self._loop).result()
-        if raised is not None:
-            raise raised
-        return cast("T", returned)
-
-
-async def _quietly(coroutine: Coroutine[Any, Any, T]) -> tuple[T | None, BaseException | None]:
-    """A SystemExit in a task would end the event loop; so it returns, and is raised in the thread."""
-    try:
-        return await coroutine, None
-    except BaseException as error:  # noqa: BLE001  raised again by `Bridge.wait`
-        return None, error
-
-
-class _BridgedScheduling(BlockingScheduling):
-    def __init__(self, inner: Scheduling, bridge: Bridge) -> None:
-        self._inner = inner
-        self._bridge = bridge
-
-    def _find(self, function: AnyFunction | str) -> AnyFunction | str:
-        return self._inner._find(function)  # noqa: SLF001  its blocking face
-
-    def _schedule(self, call: Call) -> JobId:
-        return self._bridge.wait(self._inner._schedule(call))  # noqa: SLF001  its blocking face
-
-    def cancel(self, job_id: str) -> CancelOutcome:
-        return self._bridge.wait(self._inner.cancel(job_id))
-
-
-class _BridgedSystem(BlockingSystemTables):
-    def __init__(self, inner: SystemTables, bridge: Bridge) -> None:
-        self._inner = inner
-        self._bridge = bridge
-
-    def get(self, job_id: str) -> Job | None:
-        return self._bridge.wait(self._inner.get(job_id))
-
-
-class _BridgedReader(BlockingReader):
-    def __init__(self, inner: Reader, bridge: Bridge) -> None:
-        self._inner = inner
-        self._bridge = bridge
-
-    def __call__(self, reads: Reads[T], /) -> T:
-        return self._bridge.wait(self._inner(reads))
-
-
-class BlockingActionDatabase:
-    """`ActionDatabase` for a thread."""
-
-    def __init__(self, inner: ActionDatabase, bridge: Bridge) -> None:
-        self.system: BlockingSystemTables = _BridgedSystem(inner.system, bridge)
-
-
-class BlockingMutationContext:
-    """The first parameter of a plain `def` mutation, which runs in a thread; see `MutationContext`."""
-
-    def __init__(self, inner: MutationContext, bridge: Bridge) -> None:
-        self._inner = inner
-        self._bridge = bridge
-        self.job_id = inner.job_id
-        self.now = inner.now
-        self.attempt = inner.attempt
-        self.log = inner.log
-        self.db = BlockingDatabase(
-            inner.documents, _BridgedReader(inner.reader, bridge), _BridgedSystem(inner.db.system, bridge)
-        )
-        self.scheduler: BlockingScheduling = _BridgedScheduling(inner.scheduler, bridge)
-
-    @property
-    def sql(self) -> Any:
-        """See `MutationContext.sql`."""
-        return self._inner.sql
-
-    def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """See `MutationContext.run_mutation`."""
-        return self._bridge.wait(self._inner.run_mutation(function, *args, **kwargs))
-
-    def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """See `MutationContext.run_query`."""
-        return self._bridge.wait(self._inner.run_query(function, *args, **kwargs))
-
-
-class BlockingQueryContext:
-    """The first parameter of a plain `def` query, which runs in a thread; see `QueryContext`."""
-
-    def __init__(self, inner: QueryContext, bridge: Bridge) -> None:
-        self._inner = inner
-        self._bridge = bridge
-        self.job_id = inner.job_id
-        self.now = inner.now
-        self.log = inner.log
-        self.db = BlockingDatabaseReader(
-            inner.documents, _BridgedReader(inner.reader, bridge), _BridgedSystem(inner.db.system, bridge)
-        )
-
-    def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """See `QueryContext.run_query`."""
-        return self._bridge.wait(self._inner.run_query(function, *args, **kwargs))
-
-
-class BlockingActionContext:
-    """The first parameter of a plain `def` action, which runs in a thread; see `ActionContext`."""
-
-    def __init__(self, inner: ActionContext, bridge: Bridge) -> None:
-        self._inner = inner
-        self._bridge = bridge
-        self.job_id = inner.job_id
-        self.attempt = inner.attempt
-        self.log = inner.log
-        self.db = BlockingActionDatabase(inner.db, bridge)
-        self.scheduler: BlockingScheduling = _BridgedScheduling(inner.scheduler, bridge)
-
-    @property
-    def now(self) -> int:
-        """Redis time in epoch milliseconds; it goes on."""
-        return self._inner.now
-
-    def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """See `ActionContext.run_mutation`."""
-        return self._bridge.wait(self._inner.run_mutation(function, *args, **kwargs))
-
-    def run_query(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """See `ActionContext.run_query`."""
-        return self._bridge.wait(self._inner.run_query(function, *args, **kwargs))
-
-    def run_action(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """See `ActionContext.run_action`."""
-        return self._bridge.wait(self._inner.run_action(function, *args, **kwargs))
-
-
 def job_log(job_id: str, name: str, attempt: int) -> Log:
     """A logger for one start of one job."""
     return logging.LoggerAdapter(_log, {"job_id": job_id, "function": name, "attempt": attempt})
 
 
 Context = MutationContext | QueryContext | ActionContext
-
-
-def blocking_context(ctx: Context, bridge: Bridge) -> Any:
-    """The twin of a context for a plain `def` handler."""
-    return ctx.twin(bridge)

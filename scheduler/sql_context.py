@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from scheduler.context import BlockingMutationContext, Bridge, Host, MutationContext
+from scheduler.blocking_context import BlockingMutationContext, Bridge, blocking_context
+from scheduler.context import Host, MutationContext
 from scheduler.errors import InvalidCall
 from scheduler.function import AnyFunction, Function, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
@@ -33,9 +34,6 @@ class SqlContext(MutationContext, Generic[S]):
         self._transaction.check_open()
         self._scope.check()
         return self._session
-
-    def twin(self, bridge: Bridge) -> BlockingSqlContext[S]:
-        return BlockingSqlContext(self, bridge)
 
     def _check_nested(self, function: AnyFunction) -> None:
         if function.transaction is not self._inbox:
@@ -69,5 +67,8 @@ class BlockingSqlContext(BlockingMutationContext, Generic[S]):
         outer._scope.check()  # noqa: SLF001
         inbox = cast("BlockingInbox[S]", outer._inbox)  # noqa: SLF001
         with outer._transaction.nested(outer._level) as scope, inbox.savepoint(outer._session):  # noqa: SLF001
-            result: R = function.handler(outer.within(scope).twin(self._bridge), *bound, **bound_kwargs)
+            result: R = function.handler(BlockingSqlContext(outer.within(scope), self._bridge), *bound, **bound_kwargs)
         return result
+
+
+blocking_context.register(SqlContext, BlockingSqlContext)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler import values
-from scheduler.context import ActionContext, Bridge, Context, Host, MutationContext, blocking_context
+from scheduler.blocking_context import Bridge, blocking_context
+from scheduler.context import ActionContext, Context, Host, MutationContext
 from scheduler.errors import InvalidArguments, LimitExceeded
 from scheduler.function import AnyFunction
 from scheduler.sql_context import SqlContext
