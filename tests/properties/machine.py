@@ -92,6 +92,9 @@ class Machine(RuleBasedStateMachine):
         picture = draw(self.model, self.world.keys)
         assert dump == picture.dump
         assert self.world.volatile() == picture.volatile
+        if self.model.successions:  # a follower takes it at once; it lives for ten seconds, and a run may last longer
+            self.world.command("DEL", self.world.keys.succession)
+            self.model.successions = 0
 
     def _learn(self, dump: dict[bytes, Any]) -> None:
         """The ids and tokens of new entries. No job ever has the same token twice (C3.1), or runs before it is due."""
@@ -122,10 +125,14 @@ class Machine(RuleBasedStateMachine):
     # Choosing
 
     def jobs(self) -> list[str]:
-        return [*self.model.jobs, "0" * 26]
+        """The newest of each kind of state, and one that is unknown."""
+        of = {
+            state: [job.id for job in self.model.jobs.values() if job.state == state] for state in (None, "inProgress")
+        }
+        return [*of["inProgress"][-3:], *of[None][-4:], *list(self.ended)[-3:], "0" * 26]
 
     def pick_job(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(self.jobs()[-8:]), "job")
+        return data.draw(st.sampled_from(self.jobs()), "job")
 
     def current(self, kind: str, *states: str | None) -> list[Delivery]:
         """Deliveries that count, of jobs in one of these states."""
@@ -172,20 +179,31 @@ class Machine(RuleBasedStateMachine):
 
     # Producers
 
-    @initialize(most=st.sampled_from([2, 100]), cap=st.sampled_from([1, 2, 3]))
-    def workers_join(self, most: int, cap: int) -> None:
+    @initialize(
+        most=st.sampled_from([2, 100]),
+        cap=st.sampled_from([1, 2, 3]),
+        keys=st.sampled_from([("", ""), KEYS]),
+        first=st.sampled_from(WORKERS),
+    )
+    def work_is_there(self, most: int, cap: int, keys: tuple[str, str], first: str) -> None:
+        """In each queue both kinds, in a worker's hands; an action has begun. So no run is spent on coming that far."""
         self.cap = cap
         self.model.settings = SETTINGS | {"keep_count": most}
         for worker in WORKERS:
             self.join(worker, self.model.settings)
-
-    @initialize()
-    def an_index_is_declared(self) -> None:
         self.declare()
-
-    @initialize(data=st.data())
-    def work_comes(self, data: st.DataObject) -> None:
-        self._schedule([self.request(data) for _ in range(3)])
+        for queue, name, key in zip(QUEUES, (KEPT, BRIEF), keys, strict=True):
+            requests = [
+                self.world.request(queue=queue, name=name, kind="action", key=key),
+                self.world.request(queue=queue, name=name, kind="mutation"),
+            ]
+            self.kinds |= {requests[0].id: "action", requests[1].id: "mutation"}
+            self._schedule(requests)
+        self.the_data_set_is_what_the_model_says()
+        self.claim(first, 2)
+        action = self.current("action", None)[:1]
+        call = transitions.begin(action, first, LEASE_MS, self.now)
+        self.call(call, lambda now: self.model.begin(action, first, LEASE_MS, now))
 
     @rule(data=st.data(), count=st.integers(1, 3))
     def schedule(self, data: st.DataObject, count: int) -> None:
@@ -210,7 +228,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        job_ids = data.draw(st.lists(st.sampled_from(self.jobs()[-8:]), min_size=1, max_size=3), "jobs")
+        job_ids = data.draw(st.lists(st.sampled_from(self.jobs()), min_size=1, max_size=3), "jobs")
         self.call(transitions.cancel(job_ids, self.now), lambda now: self.model.cancel(job_ids, now))
 
     def watch(self, data: st.DataObject, mailbox: str) -> None:
@@ -284,7 +302,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: "action" in self.held())
     @rule(data=st.data(), worker=st.sampled_from(WORKERS))
     def begin(self, data: st.DataObject, worker: str) -> None:
-        if deliveries := self.pick(data, "action", None):
+        if deliveries := self.pick(data, "action", None, "inProgress"):
             call = transitions.begin(deliveries, worker, LEASE_MS, self.now)
             self.call(call, lambda now: self.model.begin(deliveries, worker, LEASE_MS, now))
 
@@ -402,7 +420,7 @@ class Machine(RuleBasedStateMachine):
                 delivery, name, key, 7, state, ERROR, handler.reads, handler.scans_seen(data), conflicts=conflicts
             )
         documents = data.draw(st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=2), "documents")
-        jobs = [*self.jobs()[-8:], *(child.id for one in earlier for child in one.children)]
+        jobs = [*self.jobs(), *(child.id for one in earlier for child in one.children)]
         targets = data.draw(st.lists(st.sampled_from(jobs), max_size=2), "cancels")
         wanted = data.draw(st.sampled_from(["", "", *KEYS]), "key")
         items = [("doc", document) for document in documents] + ([("key", wanted)] if wanted else [])
@@ -549,12 +567,9 @@ class Machine(RuleBasedStateMachine):
         call = transitions.join(worker, LONG_MS, {"pid": 7}, settings, {}, QUEUES, self.now)
         self.call(call, lambda now: self.model.join(worker, {"pid": 7}, now))
 
-    def what_was_posted_is_taken(self, reader: str) -> None:
-        self.world.command("DEL", self.world.key(reader if reader == "succession" else f"mail:{reader}"))
-        if reader == "succession":
-            self.model.successions = 0
-        else:
-            self.model.mail.pop(reader, None)
+    def what_was_posted_is_taken(self, mailbox: str) -> None:
+        self.world.command("DEL", self.world.keys.mail(mailbox))
+        self.model.mail.pop(mailbox, None)
 
     # The machine under it
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
@@ -72,8 +73,11 @@ class Restarted(Machine):
     def the_server_is_killed(self) -> None:
         os.kill(self.server.pid, signal.SIGKILL)
         self.server.stop()
-        self.client.connection_pool.disconnect()
-        self.server.start()
+        # Its former port may have been taken meanwhile.
+        pool = self.client.connection_pool
+        pool.disconnect()
+        pool.reset()
+        pool.connection_kwargs["port"] = urlsplit(self.server.start()).port
 
 
 def test_and_so_they_do_when_the_server_restarts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
