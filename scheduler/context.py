@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Protocol, Self, TypeVar
 from scheduler.call import Call, Request
 from scheduler.db import Database, DatabaseReader, SystemTables
 from scheduler.documents import Documents, Tables
-from scheduler.errors import InvalidCall
+from scheduler.errors import InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, Kind
 from scheduler.ids import JobId, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
@@ -88,13 +88,15 @@ class MutationScheduling(Scheduling):
         return self._host.producer.app.find(function)
 
     async def _schedule(self, call: Call) -> JobId:
+        if call.options.job_id is not None:
+            raise InvalidOption("job_id: what a mutation schedules is atomic with it, and gets new ids with each start")
         key = call.options.idempotency_key
         if key is not None:
             child = self._transaction.child_of_key(key)
             known = child.id if child is not None else await self._reader(self._transaction.version("key", key))
             if known:
                 return JobId(known)
-        (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
+        (request,) = await self._host.drive(prepare(self._host.producer, [call], parent=self._job_id))
         self._scope.check()
         self._transaction.add_child(request)
         return request.id
@@ -132,7 +134,7 @@ class ActionScheduling(Scheduling):
         return self._host.producer.app.find(function)
 
     async def _schedule(self, call: Call) -> JobId:
-        (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
+        (request,) = await self._host.drive(prepare(self._host.producer, [call], parent=self._job_id))
         return await self._host.schedule(request)
 
     async def cancel(self, job_id: str) -> CancelOutcome:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from scheduler import transitions
 from scheduler.call import Call, Request, check_size, make_request
 from scheduler.errors import InvalidCall, JobCanceled, JobFailed, JobNotFound, NotAllowed, UnknownFunction
+from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.settings import DEFAULT_QUEUE
 from scheduler.transitions import Argument, Transition
@@ -20,7 +21,6 @@ from scheduler.transitions import Argument, Transition
 if TYPE_CHECKING:
     from scheduler.app import App
     from scheduler.clock import RedisClock
-    from scheduler.ids import JobIds
 
 T = TypeVar("T")
 Command = tuple[Argument, ...]
@@ -48,8 +48,10 @@ def read_clock(clock: RedisClock) -> Steps[None]:
     clock.observe(int(seconds) * 1000 + int(micros) // 1000)
 
 
-def prepare(producer: Producer, calls: Sequence[Call], parent: str = "") -> Steps[list[Request]]:
-    """Turn calls into what is sent: ids, due times, queue and kind of each function.
+def prepare(
+    producer: Producer, calls: Sequence[Call], ids: Sequence[JobId] = (), parent: str = ""
+) -> Steps[list[Request]]:
+    """Turn calls into what is sent: ids (new ones where none are given), due times, queue and kind of each function.
 
     Raises:
         UnknownFunction, NotAllowed, InvalidTimestamp, LimitExceeded: For the first call that is wrong; nothing is sent.
@@ -61,13 +63,18 @@ def prepare(producer: Producer, calls: Sequence[Call], parent: str = "") -> Step
         described = dict(zip(unknown, replies, strict=True))
     requests = []
     now_ms = producer.clock.now_ms()
-    for call in calls:
+    for call, job_id in zip(calls, ids or make_ids(producer, calls), strict=True):
         check_size(call, producer.app.limits.args_bytes)
         queue, kind, internal = _look_up(producer.app, call, described)
         if internal and not producer.trusted:
             raise NotAllowed(f"function: {call.name} is internal; this client may only schedule public functions")
-        requests.append(make_request(call, producer.ids.new(), call.due(now_ms), queue=queue, kind=kind, parent=parent))
+        requests.append(make_request(call, job_id, call.due(now_ms), queue=queue, kind=kind, parent=parent))
     return requests
+
+
+def make_ids(producer: Producer, calls: Iterable[Call]) -> list[JobId]:
+    """The id of each call: its own where it has one, a new one else."""
+    return [call.options.job_id or producer.ids.new() for call in calls]
 
 
 def _look_up(app: App, call: Call, described: dict[str, dict[str, Any] | None]) -> tuple[str, str, bool]:
@@ -100,14 +107,19 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
         yield batch
 
 
-def schedule_many(producer: Producer, calls: Iterable[Call]) -> Steps[list[str]]:
-    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order."""
-    ids: list[str] = []
+def schedule_many(producer: Producer, calls: Iterable[Call], made: list[JobId]) -> Steps[list[JobId]]:
+    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order.
+
+    `made` gets the ids before anything is sent, for whoever wants to say the same again (C2.10).
+    """
+    ids: list[JobId] = []
     iterator = iter(calls)
     while group := list(itertools.islice(iterator, BATCH_JOBS)):
-        requests = yield from prepare(producer, group)
+        new = make_ids(producer, group)
+        made += new
+        requests = yield from prepare(producer, group, new)
         for batch in chunks(requests):
-            ids.extend([job_id for _, job_id in (yield transitions.schedule(batch))])
+            ids.extend([JobId(job_id) for _, job_id in (yield transitions.schedule(batch))])
     return ids
 
 

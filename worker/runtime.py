@@ -23,10 +23,10 @@ from scheduler.janitor import Janitor
 from scheduler.job import JobError, JobState
 from scheduler.keys import Keys
 from scheduler.operations import Producer
-from scheduler.promoter import Promoter
+from scheduler.promoter import LEASE_MS, Promoter
 from scheduler.store import AsyncStore
 from scheduler.transitions import Commit, Finish, Retry, Word
-from worker.claimer import Claimer
+from worker.claimer import BLOCK_S, Claimer
 from worker.committer import Committer
 from worker.connections import Connections
 from worker.delivery import Held, Interruption
@@ -80,10 +80,11 @@ class Worker:
         clock = RedisClock()
         self._outage = Outage()
         self._store = AsyncStore(keys, connections.commands)
+        contact = self._store.contact
         self._persistence = Persistence(self._store, self._outage)
         self._promoter = Promoter(
             self._store,
-            AsyncStore(keys, connections.listener),
+            AsyncStore(keys, connections.listener, block_s=LEASE_MS / 1000, contact=contact),
             name,
             self._outage,
             self._settings.lease_ms,
@@ -101,7 +102,12 @@ class Worker:
         self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id, catalog)
         self._indexer = Indexer(self._store, catalog, self._presence.declare, self._outage)
         self._claimer = Claimer(
-            self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
+            self._store,
+            self._persistence,
+            AsyncStore(keys, connections.reader, block_s=BLOCK_S, contact=contact),
+            self._settings.queues,
+            name,
+            lambda: connections.release_reader(self._store),
         )
         self._committer = Committer(self._persistence, name, self._presence.declare, self._answered)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
@@ -143,6 +149,7 @@ class Worker:
             len(self._app.functions),
         )  # fmt: skip
         rooms = [self._keep("presence", self._presence.run), self._keep("indexer", self._indexer.run)]
+        rooms.append(self._keep("contact", lambda: self._store.contact.watch(lambda: self._store.command("PING"))))
         if settings.promote:
             rooms += [self._keep("promoter", self._promoter.run), self._keep("janitor", self._janitor.run)]
             rooms += [self._keep("pruner", self._pruner.run)] if self._pruner.needed else []
@@ -447,4 +454,5 @@ class Worker:
     async def _close(self) -> None:
         self._executor.close()
         await self._lease.stop()
+        await self._store.contact.close()
         await self._connections.close()
