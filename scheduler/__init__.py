@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from scheduler.function import Function, Kind
     from scheduler.ids import JobId
-    from scheduler.job import CancelOutcome, Job, JobError, JobState
+    from scheduler.job import CancelOutcome, Death, Job, JobError, JobState
     from scheduler.listing import JobPage
     from scheduler.query import Page
     from scheduler.settings import Limits
@@ -61,6 +61,7 @@ __all__ = [
     "Call",
     "CancelOutcome",
     "ConfigurationError",
+    "Death",
     "Document",
     "DuestreamError",
     "DuplicateFunction",
@@ -145,6 +146,7 @@ _HOMES = {
     "scheduler.ids": ("JobId",),
     "scheduler.job": (
         "CancelOutcome",
+        "Death",
         "Job",
         "JobError",
         "JobState",

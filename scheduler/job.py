@@ -60,11 +60,19 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
+class Death:
+    """A worker that died, or lost its lease, with a job in hand; `time` is when that was noticed, in epoch ms."""
+
+    worker: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job as it stands at one moment. Times are epoch milliseconds of Redis time, None where not reached (C5.2).
 
     `scheduled_time` is what was asked for, also where that was in the past. `attempts` counts the starts that have
-    ended.
+    ended. `deaths` are the last ten of the workers that had it in hand, the newest last (C3.4).
     """
 
     id: JobId
@@ -83,6 +91,7 @@ class Job:
     worker: str | None = None
     error: JobError | None = None
     result: Any = field(default=None)
+    deaths: tuple[Death, ...] = ()
 
     @classmethod
     def damaged(cls, job_id: str, status: dict[bytes, bytes], reason: str) -> Job:
@@ -99,6 +108,7 @@ class Job:
             created_time=0,
             completed_time=_int(status.get(b"completed")),
             error=JobError.unpack(status[b"error"]) if b"error" in status else JobError("DamagedJob", reason),
+            deaths=_deaths(status.get(b"died")),
         )
 
     @classmethod
@@ -122,7 +132,13 @@ class Job:
             worker=status[b"worker"].decode() if b"worker" in status else None,
             error=JobError.unpack(status[b"error"]) if b"error" in status else None,
             result=values.unpack(status[b"result"]) if b"result" in status else None,
+            deaths=_deaths(status.get(b"died")),
         )
+
+
+def _deaths(data: bytes | None) -> tuple[Death, ...]:
+    lines = [line.partition(" ") for line in (data or b"").decode(errors="replace").split("\n")]
+    return tuple(Death(worker, int(time)) for time, _, worker in lines if time.isdigit())
 
 
 def _int(data: bytes | None) -> int | None:
