@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scheduler import transitions, values
-from scheduler.keys import GROUP
 from scheduler.job import Death
+from scheduler.keys import GROUP
 from scheduler.transitions import Delivery, Redelivered, Retry, Transition, Word
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 

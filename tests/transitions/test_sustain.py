@@ -36,7 +36,9 @@ def held(world: World, worker: str = WORKER) -> Delivery:
 
 def pending(world: World, delivery: Delivery) -> tuple[bytes, int, int]:
     """Owner, idle time in ms and deliveries of an entry."""
-    ((_, owner, idle, times),) = world.command("XPENDING", world.keys.ready("q"), GROUP, delivery.entry, delivery.entry, 1)
+    ((_, owner, idle, times),) = world.command(
+        "XPENDING", world.keys.ready("q"), GROUP, delivery.entry, delivery.entry, 1
+    )
     return owner, int(idle), int(times)
 
 
