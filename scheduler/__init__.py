@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from scheduler.function import Function, Kind
     from scheduler.ids import JobId
-    from scheduler.job import CancelOutcome, Job, JobError, JobState
+    from scheduler.job import CancelOutcome, Death, Job, JobError, JobState
     from scheduler.listing import JobPage
     from scheduler.query import Page
     from scheduler.settings import Limits
@@ -65,6 +65,7 @@ __all__ = [
     "CancelOutcome",
     "ConfigurationError",
     "DamagedData",
+    "Death",
     "Document",
     "DuestreamError",
     "DuplicateFunction",
@@ -154,6 +155,7 @@ _HOMES = {
     "scheduler.ids": ("JobId",),
     "scheduler.job": (
         "CancelOutcome",
+        "Death",
         "Job",
         "JobError",
         "JobState",

@@ -75,11 +75,19 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
+class Death:
+    """A worker that died, or lost its lease, with a job in hand; `time` is when that was noticed, in epoch ms."""
+
+    worker: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job as it stands at one moment. Times are epoch milliseconds of Redis time, None where not reached (C5.2).
 
     `scheduled_time` is what was asked for, also where that was in the past. `attempts` counts the starts that have
-    ended.
+    ended. `deaths` are the last ten of the workers that had it in hand, the newest last (C3.4).
     """
 
     id: JobId
@@ -98,6 +106,7 @@ class Job:
     worker: str | None = None
     error: JobError | None = None
     result: Any = field(default=None)
+    deaths: tuple[Death, ...] = ()
 
     @classmethod
     def read(cls, job_id: str, spec: bytes, status: dict[bytes, bytes]) -> Job:
@@ -122,6 +131,7 @@ class Job:
             worker=status[b"worker"].decode(errors="replace") if b"worker" in status else None,
             error=reading.part(lambda: JobError.unpack(status[b"error"])) if b"error" in status else None,
             result=reading.part(lambda: values.unpack(status[b"result"])) if b"result" in status else None,
+            deaths=_deaths(status.get(b"died")),
         )
         if job.error is None and reading.damage:
             return replace(job, error=JobError("DamagedJob", reading.damage))
@@ -154,3 +164,8 @@ def _whole(field: bytes, text: bytes) -> int:
     if not _WHOLE.fullmatch(text):
         raise InvalidValue(f"status: {field.decode()}: damaged: not a whole number: {text[:60]!r}")
     return int(text)
+
+
+def _deaths(data: bytes | None) -> tuple[Death, ...]:
+    lines = [line.partition(" ") for line in (data or b"").decode(errors="replace").split("\n")]
+    return tuple(Death(worker, int(time)) for time, _, worker in lines if time.isdigit())

@@ -379,6 +379,25 @@ def renew(
     return Transition(scripts.load("renew"), argv, read)
 
 
+def sustain(
+    worker: str,
+    lease_ms: int,
+    beat_ms: int,
+    age_ms: int,
+    limit: int,
+    seen: Mapping[str, str],
+    clock_ms: int | None = None,
+) -> Transition[tuple[int, int]]:
+    """Renew what a worker had in hand, by its name. Reads how many entries and how many actions were.
+
+    `seen` has, for each queue, the id of the last entry that the worker has taken notice of.
+    """
+    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, beat_ms, age_ms, limit]
+    for queue, entry in seen.items():
+        argv.extend((queue, entry))
+    return Transition(scripts.load("sustain"), argv, lambda reply: (int(reply[0]), int(reply[1])))
+
+
 def join(
     worker: str,
     beat_ms: int,
