@@ -19,13 +19,13 @@ from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
 from scheduler.errors import ResultTimeout, Unavailable
 from scheduler.function import AnyFunction
-from scheduler.home import Home
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.keys import Keys
 from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
 from scheduler.location import locate
 from scheduler.mailbox import Mailbox
+from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
 from scheduler.scheduling import Scheduling
@@ -76,9 +76,9 @@ class Scheduler(Scheduling):
         self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
             self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES, (ServerError,)
         )
-        self._home = Home("Scheduler")
-        self._opened: AsyncStore | None = None
-        self._mailbox: Mailbox | None = None
+        self._opened: Opened[tuple[AsyncStore, Mailbox]] = Opened(
+            f"Scheduler of app {app.namespace!r}", "async with Scheduler(app) as scheduler"
+        )
 
     async def open(self) -> Self:
         """Connect; `async with` does it.
@@ -87,8 +87,7 @@ class Scheduler(Scheduling):
             ConfigurationError: No server is named, or it refused the credentials.
             Unavailable: It does not answer.
         """
-        if self._opened is None:
-            self._home.settle()
+        if not self._opened:
             url = None if self._client is not None else locate(self.app, self._url)
             client = self._client or async_client(str(url))
             store = AsyncStore(Keys(self.app.namespace), client, timeout_s=self._timeout_s)
@@ -98,15 +97,15 @@ class Scheduler(Scheduling):
                 if self._client is None:
                     await store.close()
                 raise
-            self._opened = store
-            self._mailbox = Mailbox(store)
+            self._opened.put((store, Mailbox(store)), owned=self._client is None)
         return self
 
     async def close(self) -> None:
-        """Wait for what is on the wire, and disconnect."""
+        """Wait for what is on the wire, and disconnect. Twice is once."""
         await self._batcher.drain()
-        store, mailbox, self._opened, self._mailbox = self._opened, self._mailbox, None, None
-        if store is not None and mailbox is not None:
+        opened = self._opened.take()
+        if opened is not None:
+            store, mailbox = opened
             await mailbox.close()
             if self._client is None:
                 await store.close()
@@ -121,7 +120,7 @@ class Scheduler(Scheduling):
 
     def new_id(self) -> JobId:
         """An id for `options(job_id=...)`, for a call that may have to be said again (C2.10). Nothing is sent."""
-        self._home.check()
+        self._opened.get()
         return self._producer.ids.new()
 
     async def schedule_many(self, calls: Iterable[Call] | AsyncIterable[Call]) -> builtins.list[JobId]:
@@ -234,8 +233,7 @@ class Scheduler(Scheduling):
             ResultTimeout: It had not ended in time.
         """
         job_id = parse_job_id(job_id)
-        store, mailbox = self._store, self._mailbox
-        assert mailbox is not None
+        store, mailbox = self._opened.get()
         try:
             async with asyncio.timeout(timeout):
                 await mailbox.wait(job_id)
@@ -254,10 +252,7 @@ class Scheduler(Scheduling):
 
     @property
     def _store(self) -> AsyncStore:
-        if self._opened is None:
-            raise RuntimeError("the Scheduler is not open: use `async with Scheduler(app) as scheduler`")
-        self._home.check()
-        return self._opened
+        return self._opened.get()[0]
 
     def _find(self, function: AnyFunction | str) -> AnyFunction | str:
         return self.app.find(function)

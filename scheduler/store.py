@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from scheduler.attempts import TIMEOUT_S, Attempt, Limit
 from scheduler.contact import Contact
-from scheduler.errors import ConfigurationError, QueueFull, Unavailable
+from scheduler.errors import ConfigurationError, DamagedData, DuestreamError, InvalidUrl, QueueFull, Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.transitions import Argument, Transition
@@ -40,6 +40,14 @@ CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
 ServerError = exceptions.ResponseError
 """What `execute` raises when the server refused a command."""
+
+
+class DamagedKey(DamagedData, exceptions.ResponseError):
+    """The server refused a call because of what a key holds: still one of its own errors, and one of ours."""
+
+
+class Refused(DuestreamError, exceptions.ResponseError):
+    """The server refused a call for a reason that nobody foresaw."""
 
 
 class _Commands(Protocol):
@@ -269,14 +277,14 @@ def async_client(url: str) -> redis.asyncio.Redis:
     """An async client. It sends once and waits for ever: stores know when to do otherwise.
 
     Raises:
-        ConfigurationError: The url cannot be read.
+        InvalidUrl: The url cannot be read.
     """
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **_options()
         )
     except ValueError as error:
-        raise ConfigurationError(f"url: {error}") from error
+        raise InvalidUrl(f"url: {error}") from error
     return redis.asyncio.Redis.from_pool(pool)
 
 
@@ -302,7 +310,7 @@ def blocking_client(url: str) -> redis.Redis:
             url, timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, **_options()
         )
     except ValueError as error:
-        raise ConfigurationError(f"url: {error}") from error
+        raise InvalidUrl(f"url: {error}") from error
     pool.connection_class = _PUNCTUAL.get(pool.connection_class, pool.connection_class)
     return redis.Redis.from_pool(pool)
 
@@ -405,7 +413,12 @@ def server_of(client: redis.Redis | redis.asyncio.Redis) -> str:
 
 
 def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limit: Limit) -> NoReturn:
-    """Sort the client's errors: what passes with time is `Unavailable`, the rest is ours to mend and stays as it is."""
+    """Sort the client's errors: what passes with time is `Unavailable`; what does not is ours or an operator's to mend.
+
+    All are of our tree; a refusal stays a `ServerError` too.
+    """
+    if isinstance(error, Refused | DamagedKey):
+        raise error
     text = str(error)
     if isinstance(error, _REFUSED):
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
@@ -415,11 +428,14 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
         server, why = server_of(client), f": {text}" if text else ""
         within = f" within {limit.whole_s:g} s" if limit.patient or not text else ""
         raise Unavailable(f"Redis at {server} did not answer{within}{why}") from error
-    raise error
+    if isinstance(error, ServerError) and any(word in text for word in _DAMAGED):
+        raise DamagedKey(f"a key does not hold what duestream wrote there: {text}") from error
+    raise Refused(text) from error
 
 
 _REFUSED = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
 
+_DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
 _PASSING = (
     "READONLY",
     "LOADING",
