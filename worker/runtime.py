@@ -133,6 +133,8 @@ class Worker:
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set when it works."""
 
     def stop(self) -> None:
         """Ask for a graceful stop: no more claims, mutations given back, actions allowed to finish."""
@@ -149,6 +151,7 @@ class Worker:
         self._lease.start()
         if not await self._join():
             return
+        self.started.set()
         _log.info(
             "started worker=%s app=%s queues=%s concurrency=%d functions=%d",
             settings.name, self._app.namespace, ",".join(settings.queues), settings.concurrency,

@@ -86,6 +86,19 @@ class WorkerProcess:
             self.kill()
 
 
+def keepers_of(*pids: int) -> list[int]:
+    """The processes that keep the leases of workers with these pids."""
+    told = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in told.stdout.splitlines()]
+    return [int(pid) for pid, parent, args in rows if int(parent) in pids and args.endswith("-m worker.keeper")]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is not a zombie."""
+    told = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return told.stdout.strip()[:1] not in ("", "Z")
+
+
 async def run_worker(app: App, url: str, options: Sequence[str]) -> None:
     """What the process does: a worker, and a graceful stop on TERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
