@@ -327,18 +327,21 @@ class App:
     @overload
     def query(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
     @overload
-    def query(self, /, *, name: str | None = None) -> QueryDecorator: ...
-    def query(self, handler: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+    def query(self, /, *, name: str | None = None, timeout: float | None = None) -> QueryDecorator: ...
+    def query(
+        self, handler: Callable[..., Any] | None = None, /, *, name: str | None = None, timeout: float | None = None
+    ) -> Any:
         """Register a query: it reads documents and changes nothing; other functions call it with `ctx.run_query`.
 
         Args:
             handler: `async def f(ctx: QueryContext, ...)`, or a plain `def` with a `BlockingQueryContext`.
             name: Its name; "<module>:<function>" by default.
+            timeout: Its time limit in seconds, 300 by default; past it the call raises `TimeLimitExceeded`.
 
         Raises:
             As `mutation` does.
         """
-        return self._register(Kind.QUERY, False, handler, FunctionOptions(name))
+        return self._register(Kind.QUERY, False, handler, FunctionOptions(name, timeout_s=timeout))
 
     @overload
     def table(

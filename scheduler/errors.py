@@ -15,6 +15,7 @@
     ├── DuplicateFunction (ValueError)    a second function under a name already used
     ├── NotAllowed (PermissionError)      an untrusted client scheduled an internal function
     ├── LimitExceeded (ValueError)        one mutation scheduled or wrote more than it may
+    ├── TimeLimitExceeded (TimeoutError)  a function called from another one ran longer than it may
     ├── TooManyConflicts                  a mutation run by an action lost to others again and again
     ├── ConfigurationError                no url, no server, an unusable setting
     ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
@@ -80,6 +81,10 @@ class NotAllowed(DuestreamError, PermissionError):
 
 class LimitExceeded(DuestreamError, ValueError):
     """One mutation scheduled, read or wrote more than its limits allow."""
+
+
+class TimeLimitExceeded(DuestreamError, TimeoutError):
+    """A function that another one called at once ran longer than its `timeout`."""
 
 
 class TooManyConflicts(DuestreamError):

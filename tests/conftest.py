@@ -82,7 +82,7 @@ async def start_worker(app: App, url: str) -> AsyncIterator[StartWorker]:
         async def start(
             of: App | None = None, /, *, queues: tuple[str, ...] = ("default",), concurrency: int = 50
         ) -> Worker:
-            settings = WorkerSettings(queues=queues, concurrency=concurrency, grace_s=2.0)
+            settings = WorkerSettings(queues=queues, concurrency=concurrency, grace_s=2.0, keeper=False)
             return await started.enter_async_context(running(of or app, url, settings))
 
         yield start

@@ -318,6 +318,7 @@ class Worker:
         Its task keeps the old object, so that it cannot touch what becomes of the delivery.
         """
         held.abandoned = True
+        self._leave_lane(held)
         if held.transaction is not None:
             held.transaction.close()
         self._running -= 1

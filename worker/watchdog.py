@@ -41,7 +41,7 @@ async def show_life(file: Path, started: asyncio.Event) -> None:
             try:
                 _write(file)
             except OSError as error:  # a full disk stops no work; the probe sees that the file is old
-                _log.error("the life file cannot be written: %s", error)  # noqa: TRY400  the trace says no more
+                _log.error("the life file cannot be written: %s", error)
             await asyncio.sleep(_EVERY_S)
     finally:
         _remove(file)
