@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from scheduler.db import BlockingQuery, Query
     from scheduler.documents import UNSET
     from scheduler.embedded import EmbeddedServer
+    from scheduler.encryption import ENCRYPTED
     from scheduler.errors import (
+        BadSignature,
         ConfigurationError,
         DuestreamError,
         DuplicateFunction,
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
         JobCanceled,
         JobFailed,
         JobNotFound,
+        KeyMissing,
         LimitExceeded,
         NotAllowed,
+        NotDecryptable,
         NotUnique,
         QueueFull,
         ResultTimeout,
@@ -50,9 +54,11 @@ if TYPE_CHECKING:
     from scheduler.table import Document, Table
 
 __all__ = [
+    "ENCRYPTED",
     "UNSET",
     "ActionContext",
     "App",
+    "BadSignature",
     "BlockingActionContext",
     "BlockingMutationContext",
     "BlockingQuery",
@@ -83,11 +89,13 @@ __all__ = [
     "JobNotFound",
     "JobPage",
     "JobState",
+    "KeyMissing",
     "Kind",
     "LimitExceeded",
     "Limits",
     "MutationContext",
     "NotAllowed",
+    "NotDecryptable",
     "NotUnique",
     "Page",
     "Query",
@@ -113,7 +121,9 @@ _HOMES = {
     "scheduler.db": ("BlockingQuery", "Query"),
     "scheduler.documents": ("UNSET",),
     "scheduler.embedded": ("EmbeddedServer",),
+    "scheduler.encryption": ("ENCRYPTED",),
     "scheduler.errors": (
+        "BadSignature",
         "ConfigurationError",
         "DuestreamError",
         "DuplicateFunction",
@@ -129,8 +139,10 @@ _HOMES = {
         "JobCanceled",
         "JobFailed",
         "JobNotFound",
+        "KeyMissing",
         "LimitExceeded",
         "NotAllowed",
+        "NotDecryptable",
         "NotUnique",
         "QueueFull",
         "ResultTimeout",

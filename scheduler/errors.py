@@ -17,6 +17,9 @@
     ├── LimitExceeded (ValueError)        one mutation scheduled or wrote more than it may
     ├── TooManyConflicts                  a mutation run by an action lost to others again and again
     ├── ConfigurationError                no url, no server, an unusable setting
+    ├── BadSignature                      a job that no key of the app has signed as it stands
+    ├── NotDecryptable                    a value that was altered since it was encrypted
+    │   └── KeyMissing                    a value that is encrypted with a key that is not at hand
     ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
     │   ├── QueueFull                     Redis is out of memory and takes no more jobs
     │   └── IndexBuilding                 an index that is not built yet
@@ -88,6 +91,18 @@ class TooManyConflicts(DuestreamError):
 
 class ConfigurationError(DuestreamError):
     """Something outside the code is missing or unusable: a url, a server, a setting."""
+
+
+class BadSignature(DuestreamError):
+    """No key of the app has signed this job as it stands: it was not run."""
+
+
+class NotDecryptable(DuestreamError):
+    """An encrypted value was altered, or put in another's place."""
+
+
+class KeyMissing(NotDecryptable):
+    """A value is encrypted with a key that this process does not have."""
 
 
 class Unavailable(DuestreamError, ConnectionError):

@@ -7,7 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 from scheduler import values
+from scheduler.encryption import ENCRYPTED, Cipher, decrypted, is_encrypted
+from scheduler.envelope import disclose
+from scheduler.errors import KeyMissing, NotDecryptable
 from scheduler.ids import JobId
+from scheduler.keyring import Keyring, cipher_of
 from scheduler.spec import Spec
 
 
@@ -64,7 +68,7 @@ class Job:
     """One job as it stands at one moment. Times are epoch milliseconds of Redis time, None where not reached (C5.2).
 
     `scheduled_time` is what was asked for, also where that was in the past. `attempts` counts the starts that have
-    ended.
+    ended. `ENCRYPTED` stands for the arguments or the result where they are, and no key for them is at hand.
     """
 
     id: JobId
@@ -86,7 +90,7 @@ class Job:
 
     @classmethod
     def damaged(cls, job_id: str, status: dict[bytes, bytes], reason: str) -> Job:
-        """What can be told of a job whose spec cannot be read: its state, and why."""
+        """What can be told of a job whose record cannot be read: its state, and why."""
         return cls(
             id=JobId(job_id),
             name="",
@@ -98,13 +102,17 @@ class Job:
             scheduled_time=0,
             created_time=0,
             completed_time=_int(status.get(b"completed")),
-            error=JobError.unpack(status[b"error"]) if b"error" in status else JobError("DamagedJob", reason),
+            error=_readable_error(status.get(b"error")) or JobError("DamagedJob", reason),
         )
 
     @classmethod
-    def read(cls, job_id: str, spec: bytes, status: dict[bytes, bytes]) -> Job:
-        """Make the record from what the `show` script returned."""
-        asked = Spec.unpack(spec)
+    def read(cls, job_id: str, spec: bytes, status: dict[bytes, bytes], keyring: Keyring | None = None) -> Job:
+        """Make the record from what the `show` script returned.
+
+        Raises:
+            InvalidValue, NotDecryptable: A part of it is damaged, or was altered.
+        """
+        asked, cipher = _shown(keyring, job_id, Spec.unpack(spec)), cipher_of(keyring)
         return cls(
             id=JobId(job_id),
             name=asked.name,
@@ -120,9 +128,39 @@ class Job:
             attempts=_int(status.get(b"attempts")) or 0,
             parent_id=JobId(asked.parent) if asked.parent else None,
             worker=status[b"worker"].decode() if b"worker" in status else None,
-            error=JobError.unpack(status[b"error"]) if b"error" in status else None,
-            result=values.unpack(status[b"result"]) if b"result" in status else None,
+            error=_error(cipher, job_id, status.get(b"error")),
+            result=_result(cipher, job_id, status.get(b"result")),
         )
+
+
+def _shown(keyring: Keyring | None, job_id: str, spec: Spec) -> Spec:
+    try:
+        return disclose(keyring, job_id, spec)
+    except NotDecryptable:
+        return spec._replace(args=[ENCRYPTED])
+
+
+def _readable_error(data: bytes | None) -> JobError | None:
+    """The error as it was stored in the open, if it was."""
+    return JobError.unpack(data) if data is not None and not is_encrypted(data) else None
+
+
+def _error(cipher: Cipher | None, job_id: str, data: bytes | None) -> JobError | None:
+    if data is None:
+        return None
+    try:
+        return JobError.unpack(decrypted(cipher, job_id, "error", data))
+    except KeyMissing:
+        return JobError("Encrypted", "the error is encrypted with a key that is not at hand (encryption_key)")
+
+
+def _result(cipher: Cipher | None, job_id: str, data: bytes | None) -> Any:
+    if data is None:
+        return None
+    try:
+        return values.unpack(decrypted(cipher, job_id, "result", data))
+    except KeyMissing:
+        return ENCRYPTED
 
 
 def _int(data: bytes | None) -> int | None:

@@ -14,8 +14,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from scheduler import scripts
 from scheduler.call import Request
-from scheduler.errors import InvalidValue
+from scheduler.errors import InvalidValue, NotDecryptable
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -471,14 +472,14 @@ def forget(index: str) -> Transition[bool]:
     return Transition(scripts.load("forget"), ["", index], bool)
 
 
-def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
-    """Read the records of jobs, None for an id that has none."""
+def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:
+    """Read the records of jobs, None for an id that has none; what is encrypted, as far as there is a key for it."""
 
     def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
         status = dict(zip(pairs[::2], pairs[1::2], strict=True))
         try:
-            return Job.read(job_id, spec, status) if spec else None
-        except InvalidValue as error:
+            return Job.read(job_id, spec, status, keyring) if spec else None
+        except (InvalidValue, NotDecryptable) as error:
             return Job.damaged(job_id, status, str(error))
 
     def parse(reply: Any) -> list[Job | None]:

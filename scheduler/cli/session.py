@@ -109,6 +109,7 @@ def _session(client: Any, app: App | None, namespace: str | None) -> Session:
     from scheduler.blocking import SyncScheduler
     from scheduler.clock import RedisClock
     from scheduler.ids import JobIds
+    from scheduler.keyring import Keyring
     from scheduler.keys import Keys
     from scheduler.store import BlockingStore
 
@@ -116,7 +117,7 @@ def _session(client: Any, app: App | None, namespace: str | None) -> Session:
     store = BlockingStore(Keys(app.namespace), client)
     clock = RedisClock()
     store.drive(operations.read_clock(clock))
-    producer = operations.Producer(app, JobIds(clock.now_ms), clock)
+    producer = operations.Producer(app, JobIds(clock.now_ms), clock, keyring=Keyring.of(app))
     return Session(app, store, SyncScheduler(app, client=client).open(), producer)
 
 
