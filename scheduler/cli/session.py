@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,7 +45,7 @@ class Session:
 class Target:
     """What was said about the server and the app; nothing is imported or connected yet."""
 
-    url: str | None
+    url: str | None = field(repr=False)  # it may hold a password
     app: str | None
     namespace: str | None
 
