@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from scheduler.errors import (
         BadSignature,
         ConfigurationError,
+        DamagedData,
         DuestreamError,
         DuplicateFunction,
         IndexBuilding,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         InvalidJobId,
         InvalidOption,
         InvalidTimestamp,
+        InvalidUrl,
         InvalidValue,
         JobCanceled,
         JobFailed,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         LimitExceeded,
         NotAllowed,
         NotDecryptable,
+        NotOpen,
         NotUnique,
         QueueFull,
         ResultTimeout,
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     )
     from scheduler.function import Function, Kind
     from scheduler.ids import JobId
-    from scheduler.job import CancelOutcome, Job, JobError, JobState
+    from scheduler.job import CancelOutcome, Death, Job, JobError, JobState
     from scheduler.listing import JobPage
     from scheduler.query import Page
     from scheduler.settings import Limits
@@ -67,6 +70,8 @@ __all__ = [
     "Call",
     "CancelOutcome",
     "ConfigurationError",
+    "DamagedData",
+    "Death",
     "Document",
     "DuestreamError",
     "DuplicateFunction",
@@ -80,6 +85,7 @@ __all__ = [
     "InvalidJobId",
     "InvalidOption",
     "InvalidTimestamp",
+    "InvalidUrl",
     "InvalidValue",
     "Job",
     "JobCanceled",
@@ -96,6 +102,7 @@ __all__ = [
     "MutationContext",
     "NotAllowed",
     "NotDecryptable",
+    "NotOpen",
     "NotUnique",
     "Page",
     "Query",
@@ -125,6 +132,7 @@ _HOMES = {
     "scheduler.errors": (
         "BadSignature",
         "ConfigurationError",
+        "DamagedData",
         "DuestreamError",
         "DuplicateFunction",
         "IndexBuilding",
@@ -135,6 +143,7 @@ _HOMES = {
         "InvalidJobId",
         "InvalidOption",
         "InvalidTimestamp",
+        "InvalidUrl",
         "InvalidValue",
         "JobCanceled",
         "JobFailed",
@@ -143,6 +152,7 @@ _HOMES = {
         "LimitExceeded",
         "NotAllowed",
         "NotDecryptable",
+        "NotOpen",
         "NotUnique",
         "QueueFull",
         "ResultTimeout",
@@ -157,6 +167,7 @@ _HOMES = {
     "scheduler.ids": ("JobId",),
     "scheduler.job": (
         "CancelOutcome",
+        "Death",
         "Job",
         "JobError",
         "JobState",

@@ -17,9 +17,12 @@
     ├── LimitExceeded (ValueError)        one mutation scheduled or wrote more than it may
     ├── TooManyConflicts                  a mutation run by an action lost to others again and again
     ├── ConfigurationError                no url, no server, an unusable setting
+    │   └── InvalidUrl (ValueError)       the url of a server that cannot be read
     ├── BadSignature                      a job that no key of the app has signed as it stands
-    ├── NotDecryptable                    a value that was altered since it was encrypted
+    ├── NotDecryptable (ValueError)       a value that was altered since it was encrypted
     │   └── KeyMissing                    a value that is encrypted with a key that is not at hand
+    ├── NotOpen (RuntimeError)            a client that is not open, not yet or not any more
+    ├── DamagedData                       what Redis holds is not what duestream wrote
     ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
     │   ├── QueueFull                     Redis is out of memory and takes no more jobs
     │   └── IndexBuilding                 an index that is not built yet
@@ -97,12 +100,24 @@ class BadSignature(DuestreamError):
     """No key of the app has signed this job as it stands: it was not run."""
 
 
-class NotDecryptable(DuestreamError):
+class NotDecryptable(DuestreamError, ValueError):
     """An encrypted value was altered, or put in another's place."""
 
 
 class KeyMissing(NotDecryptable):
     """A value is encrypted with a key that this process does not have."""
+
+
+class InvalidUrl(ConfigurationError, ValueError):
+    """The url of a server that cannot be read."""
+
+
+class NotOpen(DuestreamError, RuntimeError):
+    """A client was used before it was opened, or after it was closed."""
+
+
+class DamagedData(DuestreamError):
+    """Redis holds something else than duestream wrote there: a key of the wrong type, a record that cannot be read."""
 
 
 class Unavailable(DuestreamError, ConnectionError):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from scheduler import transitions
 from scheduler.call import Call, Request, Sender, check_size, make_request
+from scheduler.description import DAMAGED
 from scheduler.encryption import ENCRYPTED
 from scheduler.errors import (
+    DamagedData,
     InvalidCall,
-    InvalidValue,
     JobCanceled,
     JobFailed,
     JobNotFound,
@@ -97,6 +98,8 @@ def _look_up(app: App, call: Call, described: dict[str, dict[str, Any] | None]) 
         app.check_owns(call.function)
         return call.function.queue, call.function.kind.value, call.function.internal
     found = described[call.name]
+    if found is DAMAGED:
+        raise DamagedData(f"function: what {call.name!r} was registered as in {app.namespace!r} is damaged")
     if found is not None:
         return str(found["queue"]), str(found["kind"]), bool(found["internal"])
     if not call.options.allow_unknown:
@@ -161,7 +164,7 @@ def outcome(app: App, job_id: str, keyring: Keyring | None = None) -> Steps[Any]
     Raises:
         JobFailed, JobCanceled, JobNotFound: It ended otherwise, or there is no record of it.
         KeyMissing: It is encrypted with a key that is not at hand.
-        InvalidValue: The record is damaged.
+        DamagedData: The record cannot be read.
     """
     job: Job | None = yield from get(job_id, keyring)
     if job is None:
@@ -170,8 +173,8 @@ def outcome(app: App, job_id: str, keyring: Keyring | None = None) -> Steps[Any]
         raise JobFailed(job_id, job.error.type, job.error.message, job.error.traceback)
     if job.state is JobState.CANCELED:
         raise JobCanceled(f"job {job_id} was canceled")
-    if job.error is not None:
-        raise InvalidValue(f"job {job_id}: {job.error.message}")
+    if job.error is not None:  # it succeeded, but what it returned cannot be read any more
+        raise DamagedData(f"job {job_id}: {job.error.message}")
     if job.result is ENCRYPTED:
         raise KeyMissing(f"job {job_id}: its result is encrypted with a key that is not at hand (encryption_key)")
     function = app.functions.get(job.name)

@@ -53,13 +53,14 @@ class Spec(NamedTuple):
         try:
             _, created, scheduled, queue, name, kind, parent, key, args, kwargs = fields
             spec = cls(int(created), int(scheduled), queue, name, kind, parent, key, args, kwargs)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise InvalidValue(f"spec: damaged: {error}") from error
-        if not all(isinstance(text, str) for text in (queue, name, kind, parent, key)):
+        texts = (created, scheduled, queue, name, kind, parent, key)
+        if not all(type(text) is str for text in texts):
             raise InvalidValue("spec: damaged: a field of the wrong type")
-        if isinstance(args, bytes) and isinstance(kwargs, list):
+        if type(args) is bytes and type(kwargs) is list:
             return spec._replace(args=[], kwargs={}, body=args, cover=_cover(kwargs))
-        if not isinstance(args, list) or not isinstance(kwargs, dict):
+        if type(args) is not list or type(kwargs) is not dict:
             raise InvalidValue("spec: damaged: a field of the wrong type")
         return spec
 

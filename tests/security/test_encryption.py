@@ -19,7 +19,7 @@ from scheduler import (
     ActionContext,
     App,
     ConfigurationError,
-    InvalidValue,
+    DamagedData,
     JobFailed,
     KeyMissing,
     MutationContext,
@@ -219,7 +219,7 @@ async def test_the_result_of_another_job_is_no_result(
     assert (job.state, job.result, job.error.message) == (
         "success", None, "result: altered, or encrypted for something else",
     )  # fmt: skip
-    with pytest.raises(InvalidValue, match="altered"):
+    with pytest.raises(DamagedData, match="altered"):
         await scheduler.result(first)
 
 

@@ -145,7 +145,7 @@ async def test_errors_logs_and_text_forms_show_none(url: str, caplog: pytest.Log
     caplog.set_level(logging.DEBUG)
     app, wrong = App("jobs", url=url), url.replace(PASSWORD, f"{PASSWORD}-wrong")
     async with Scheduler(app) as scheduler:
-        shown = [repr(scheduler), repr(app), repr(scheduler._opened), repr(scheduler._opened._client)]  # type: ignore[union-attr]
+        shown = [repr(scheduler), repr(app), repr(scheduler._store), repr(scheduler._store._client)]
     for server, kind in ((wrong, ConfigurationError), (_nobody(), Unavailable)):
         with pytest.raises(kind) as refused:
             await Scheduler(app, url=server).open()
