@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from scheduler.db import BlockingQuery, Query
     from scheduler.documents import UNSET
     from scheduler.embedded import EmbeddedServer
+    from scheduler.encryption import ENCRYPTED
     from scheduler.errors import (
+        BadSignature,
         ConfigurationError,
         DamagedData,
         DuestreamError,
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
         JobCanceled,
         JobFailed,
         JobNotFound,
+        KeyMissing,
         LimitExceeded,
         NotAllowed,
+        NotDecryptable,
         NotOpen,
         NotUnique,
         QueueFull,
@@ -54,9 +58,11 @@ if TYPE_CHECKING:
     from scheduler.table import Document, Table
 
 __all__ = [
+    "ENCRYPTED",
     "UNSET",
     "ActionContext",
     "App",
+    "BadSignature",
     "BlockingActionContext",
     "BlockingMutationContext",
     "BlockingQuery",
@@ -90,11 +96,13 @@ __all__ = [
     "JobNotFound",
     "JobPage",
     "JobState",
+    "KeyMissing",
     "Kind",
     "LimitExceeded",
     "Limits",
     "MutationContext",
     "NotAllowed",
+    "NotDecryptable",
     "NotOpen",
     "NotUnique",
     "Page",
@@ -122,7 +130,9 @@ _HOMES = {
     "scheduler.db": ("BlockingQuery", "Query"),
     "scheduler.documents": ("UNSET",),
     "scheduler.embedded": ("EmbeddedServer",),
+    "scheduler.encryption": ("ENCRYPTED",),
     "scheduler.errors": (
+        "BadSignature",
         "ConfigurationError",
         "DamagedData",
         "DuestreamError",
@@ -140,8 +150,10 @@ _HOMES = {
         "JobCanceled",
         "JobFailed",
         "JobNotFound",
+        "KeyMissing",
         "LimitExceeded",
         "NotAllowed",
+        "NotDecryptable",
         "NotOpen",
         "NotUnique",
         "QueueFull",

@@ -19,6 +19,9 @@
     ├── TooManyConflicts                  a mutation run by an action lost to others again and again
     ├── ConfigurationError                no url, no server, an unusable setting
     │   └── InvalidUrl (ValueError)       the url of a server that cannot be read
+    ├── BadSignature                      a job that no key of the app has signed as it stands
+    ├── NotDecryptable (ValueError)       a value that was altered since it was encrypted
+    │   └── KeyMissing                    a value that is encrypted with a key that is not at hand
     ├── NotOpen (RuntimeError)            a client that is not open, not yet or not any more
     ├── DamagedData                       what Redis holds is not what duestream wrote
     ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
@@ -96,6 +99,18 @@ class TooManyConflicts(DuestreamError):
 
 class ConfigurationError(DuestreamError):
     """Something outside the code is missing or unusable: a url, a server, a setting."""
+
+
+class BadSignature(DuestreamError):
+    """No key of the app has signed this job as it stands: it was not run."""
+
+
+class NotDecryptable(DuestreamError, ValueError):
+    """An encrypted value was altered, or put in another's place."""
+
+
+class KeyMissing(NotDecryptable):
+    """A value is encrypted with a key that this process does not have."""
 
 
 class InvalidUrl(ConfigurationError, ValueError):

@@ -17,7 +17,7 @@ import redis
 
 from scheduler import App, EmbeddedServer, Scheduler
 from scheduler.embedded import process
-from tests import servers
+from tests import acl, servers
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -51,6 +51,13 @@ def server_of_the_matrix() -> Iterator[None]:
         chosen = servers.chosen()
         if chosen is not None:
             patch.setattr(process, "find_server", lambda: chosen)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_of_the_server() -> Iterator[None]:
+    """Where DUESTREAM_TEST_ACL is set: each client of the product may do no more than its role must."""
+    with acl.installed():
         yield
 
 

@@ -235,11 +235,11 @@ def queues_of(app: App) -> tuple[str, ...]:
     return tuple(dict.fromkeys([DEFAULT_QUEUE, *sorted({one.queue for one in app.functions.values()})]))
 
 
-def child_arguments(url: str, settings: WorkerSettings, rest: list[str]) -> list[str]:
-    """The command line of one of several processes: everything decided, nothing left to the environment."""
+def child_arguments(settings: WorkerSettings, rest: list[str]) -> list[str]:
+    """The command line of one of several processes: everything decided but the url, which the environment has."""
     flags = [name for name, on in (("--burst", settings.burst), ("--no-promote", not settings.promote)) if on]
     return [
-        "worker", *rest, "--url", url, "--processes", "1", "--watch-stdin", *flags,
+        "worker", *rest, "--processes", "1", "--watch-stdin", *flags,
         "--queues", ",".join(settings.queues), "--concurrency", str(settings.concurrency),
         "--lease", f"{settings.lease_ms}ms", "--grace", f"{round(settings.grace_s * 1000)}ms",
         "--max-deliveries", str(settings.max_deliveries),
@@ -247,11 +247,14 @@ def child_arguments(url: str, settings: WorkerSettings, rest: list[str]) -> list
 
 
 def _supervise(url: str, processes: int, settings: WorkerSettings, rest: list[str]) -> None:
+    from functools import partial
+
     from worker import process
+    from worker.child import Child
     from worker.serving import check
     from worker.supervisor import Supervisor
 
     check(url)
-    code = Supervisor(child_arguments(url, settings, rest), processes, burst=settings.burst).run()
+    code = Supervisor(child_arguments(settings, rest), processes, partial(Child, url=url), burst=settings.burst).run()
     if code:
         process.leave(code)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler import App
+from scheduler.rights import Role
+from tests.acl import as_role
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -52,7 +54,13 @@ class WorkerProcess:
         inherited = {name: value for name, value in os.environ.items() if traced or not name.startswith("COVERAGE_")}
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, url, json.dumps({"lease_ms": LEASE_MS, **settings})],
+                [
+                    sys.executable,
+                    "-m",
+                    module,
+                    as_role(url, Role.WORKER),
+                    json.dumps({"lease_ms": LEASE_MS, **settings}),
+                ],
                 cwd=ROOT,
                 env={**inherited, "FAULTY_NAMESPACE": namespace, **(environment or {})},
                 stdout=out,
