@@ -7,9 +7,10 @@ lost, within a time; `contact.py` says when a reply counts as lost.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import redis
@@ -24,6 +25,7 @@ from scheduler.contact import Contact
 from scheduler.errors import ConfigurationError, DamagedData, DuestreamError, InvalidUrl, QueueFull, Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
+from scheduler.punctual import CONNECT_TIMEOUT_S, PUNCTUAL, within
 from scheduler.transitions import Argument, Transition
 
 T = TypeVar("T")
@@ -32,7 +34,6 @@ READER_NAME = "duestream-reader"
 """What the blocking readers of workers are called in CLIENT LIST."""
 
 _CONNECTIONS = 32
-_CONNECT_TIMEOUT_S = 1.5
 _ASK_S = 1.0
 
 CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
@@ -242,11 +243,8 @@ class BlockingStore:
             self.sort(error)
 
     def _send(self, within_s: float, command: Any) -> Any:
-        mark = _answer_due.set(time.monotonic() + within_s)
-        try:
+        with within(within_s):
             return cast("_Commands", self._client).execute_command(*command)
-        finally:
-            _answer_due.reset(mark)
 
     def command(self, *command: Any) -> Any:
         """Run one plain command; raises as `AsyncStore.command` does."""
@@ -279,13 +277,7 @@ def async_client(url: str) -> redis.asyncio.Redis:
     Raises:
         InvalidUrl: The url cannot be read.
     """
-    try:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **_options()
-        )
-    except ValueError as error:
-        raise InvalidUrl(f"url: {error}") from error
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_pool(_async_pool(url, _options(url)))
 
 
 def reader_client(url: str, connected: Callable[[int], None]) -> redis.asyncio.Redis:
@@ -296,84 +288,76 @@ def reader_client(url: str, connected: Callable[[int], None]) -> redis.asyncio.R
         await connection.send_command("CLIENT", "ID")
         connected(int(await connection.read_response()))
 
-    options = _options() | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
-        url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **options
-    )
-    return redis.asyncio.Redis.from_pool(pool)
+    options = _options(url) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
+    return redis.asyncio.Redis.from_pool(_async_pool(url, options))
 
 
 def blocking_client(url: str) -> redis.Redis:
     """The blocking twin of `async_client`; its connections keep to the time that a store gives them."""
-    try:
+    with _reading_url():
         pool = redis.BlockingConnectionPool.from_url(
-            url, timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, **_options()
+            url, timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, **_options(url)
         )
-    except ValueError as error:
-        raise InvalidUrl(f"url: {error}") from error
-    pool.connection_class = _PUNCTUAL.get(pool.connection_class, pool.connection_class)
+        _check_url_options(pool)
+    pool.connection_class = PUNCTUAL.get(pool.connection_class, pool.connection_class)
     return redis.Redis.from_pool(pool)
 
 
-def _options() -> dict[str, Any]:
+def _async_pool(url: str, options: dict[str, Any]) -> redis.asyncio.ConnectionPool:
+    with _reading_url():
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **options
+        )
+        _check_url_options(pool)
+    return pool
+
+
+@contextlib.contextmanager
+def _reading_url() -> Iterator[None]:
+    """Whatever is wrong with a url is said without showing it: what cannot be read may be a part of the password.
+
+    Raises:
+        InvalidUrl: Without a cause, which a traceback would show.
+    """
+    try:
+        yield
+    except InvalidUrl:
+        raise
+    except (ValueError, TypeError, exceptions.RedisError) as error:
+        text = str(error)
+        known = text if text.startswith(_HARMLESS) else "it cannot be read"
+        raise InvalidUrl(
+            f"url: {known} (expected redis://user:password@host:6379/0, rediss:// for TLS, or unix://path; "
+            "characters of user and password other than letters and digits percent-encoded)"
+        ) from None
+
+
+_HARMLESS = ("Redis URL must specify one of", "Invalid value for '", "Invalid SSL", "Python wasn't built with SSL")
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+def _check_url_options(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
+    """The options in a url's query, which the client would look at with the first connection only.
+
+    Raises:
+        InvalidUrl: A file of TLS is not there.
+        TypeError, RedisError: An option that there is not, or a value that cannot be.
+    """
+    for option in _FILES:
+        file = pool.connection_kwargs.get(option)
+        if file is not None and not Path(file).is_file():
+            raise InvalidUrl(f"url: {option}: there is no file {file}")
+    pool.connection_class(**pool.connection_kwargs)
+
+
+def _options(url: str) -> dict[str, Any]:
     """What redis-py would otherwise choose for us: its defaults repeat blocking reads and other unsafe commands."""
-    return {
+    network = {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    return (network if not url.startswith("unix:") else {}) | {
         "protocol": 2,
-        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
-        "socket_keepalive": True,
         "health_check_interval": 0,
         "max_connections": _CONNECTIONS,
     }
-
-
-_answer_due: ContextVar[float] = ContextVar("answer_due")
-"""Monotonic seconds at which a blocking connection gives up what it does now."""
-
-
-class _Punctual:
-    """A blocking connection that takes no longer than it may, whatever it does: connect, greet, send, read."""
-
-    _sock: Any
-    socket_timeout: float | None
-    socket_connect_timeout: float | None
-
-    def _connect(self) -> Any:
-        left_s = self._left_s()
-        self.socket_timeout, self.socket_connect_timeout = left_s, min(left_s, _CONNECT_TIMEOUT_S)
-        return super()._connect()  # type: ignore[misc]
-
-    def send_packed_command(self, *args: Any, **options: Any) -> Any:
-        if self._sock is not None:
-            self._sock.settimeout(self._left_s())
-        return super().send_packed_command(*args, **options)  # type: ignore[misc]
-
-    def read_response(self, *args: Any, **options: Any) -> Any:
-        if self._sock is not None:
-            self._sock.settimeout(self._left_s())
-        return super().read_response(*args, **options)  # type: ignore[misc]
-
-    def _left_s(self) -> float:
-        due = _answer_due.get(None)
-        return TIMEOUT_S if due is None else max(0.001, due - time.monotonic())
-
-
-class _PunctualTcp(_Punctual, redis.Connection):
-    pass
-
-
-class _PunctualTls(_Punctual, redis.SSLConnection):
-    pass
-
-
-class _PunctualUnix(_Punctual, redis.UnixDomainSocketConnection):
-    pass
-
-
-_PUNCTUAL: dict[type[Any], type[Any]] = {
-    redis.Connection: _PunctualTcp,
-    redis.SSLConnection: _PunctualTls,
-    redis.UnixDomainSocketConnection: _PunctualUnix,
-}
 
 
 async def _ask(client: redis.asyncio.Redis) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,7 +46,7 @@ class Session:
 class Target:
     """What was said about the server and the app; nothing is imported or connected yet."""
 
-    url: str | None
+    url: str | None = field(repr=False)  # it may hold a password
     app: str | None
     namespace: str | None
     timeout_s: float | None = None
@@ -129,6 +129,7 @@ def _session(client: Any, app: App | None, namespace: str | None, timeout_s: flo
     from scheduler.blocking import SyncScheduler
     from scheduler.clock import RedisClock
     from scheduler.ids import JobIds
+    from scheduler.keyring import Keyring
     from scheduler.keys import Keys
     from scheduler.store import BlockingStore
 
@@ -136,7 +137,7 @@ def _session(client: Any, app: App | None, namespace: str | None, timeout_s: flo
     store = BlockingStore(Keys(app.namespace), client, timeout_s=timeout_s)
     clock = RedisClock()
     store.drive(operations.read_clock(clock))
-    producer = operations.Producer(app, JobIds(clock.now_ms), clock)
+    producer = operations.Producer(app, JobIds(clock.now_ms), clock, keyring=Keyring.of(app))
     return Session(app, store, SyncScheduler(app, client=client, timeout=timeout_s).open(), producer)
 
 

@@ -147,7 +147,7 @@ def term(stage: Stage) -> None:
 WORKER_STEPS = (
     Step("join", "join", schedule_any("add", "act"), expect=all_succeeded),
     Step("declare", "declare", schedule_any("add", "act"), expect=all_succeeded),
-    Step("promote", "promote", schedule_any("add", "act", delay_ms=300), nth=3, expect=all_succeeded),
+    Step("promote", "promote", schedule_any("add", "add", delay_ms=300), nth=3, expect=all_succeeded),
     Step("claim", "xreadgroup", schedule_any("add", "act"), expect=all_succeeded),
     Step("read", "read", read_counter, expect=all_succeeded),
     Step("check", "check", look_twice, meanwhile=others_write("two", "look_twice"), expect=all_succeeded),
