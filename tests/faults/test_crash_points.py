@@ -16,7 +16,7 @@ from tests.faults.crash_points import PRODUCER_CASES, WORKER_CASES, Call, Crash,
 from tests.faults.stage import Stage
 from tests.faults.zygote import Zygote
 
-AT_ONCE = 10
+AT_ONCE = 8
 
 CASES: dict[str, tuple[Step | Call, Crash]] = {
     **{f"worker: {step.name}: {crash}": (step, crash) for step, crash in WORKER_CASES},
