@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WHEEL_VENV := build/wheel-venv
+OUTAGE_S ?= 300
 PYTEST := $(BIN)/python -m pytest
 MATRIX := tests/transitions tests/rooms tests/guide tests/worker tests/mutants
 
@@ -57,6 +58,10 @@ test-matrix: servers ## Run the tests of scripts, rooms, workers and the guide o
 		echo "== $$server"; \
 		DUESTREAM_TEST_SERVER=$$server $(PYTEST) -q $(MATRIX) || exit 1; \
 	done
+
+.PHONY: outage
+outage: $(READY) ## Have Redis away for five minutes (OUTAGE_S), in several ways, and see work go on
+	OUTAGE_S=$(OUTAGE_S) $(PYTEST) tests/faults/test_outages.py -s -k "$(OUTAGE_S) or two_seconds"
 
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the arrows between packages

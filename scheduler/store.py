@@ -34,7 +34,7 @@ READER_NAME = "duestream-reader"
 """What the blocking readers of workers are called in CLIENT LIST."""
 
 _CONNECTIONS = 32
-_ASK_S = 1.0
+_ASK_S = 2.0
 
 CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 """What `execute` raises when no answer came."""
@@ -85,6 +85,8 @@ class AsyncStore:
         # Replies as the server sent them: what the client makes of some commands differs from version to version.
         self._client = redis.asyncio.Redis(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
+        if not self.fake:
+            self.contact.on_return(self._drop_idle)
 
     def blocking(self, block_s: float) -> AsyncStore:
         """The same for commands that block so long."""
@@ -125,12 +127,15 @@ class AsyncStore:
                 return await self._send(attempt, command, nudge)
             except (*CONNECTION_LOST, ServerError) as error:
                 if "READONLY" in str(error):  # a replica now: the name may stand for another server
-                    await self._client.connection_pool.disconnect(inuse_connections=False)
+                    await self._drop_idle()
                 pause_s = attempt.pause_s() if _worth_repeating(error, self._limit) else None
                 if pause_s is None:
                     raise
             await asyncio.sleep(pause_s)
         raise AssertionError  # the attempts end with an error
+
+    async def _drop_idle(self) -> None:
+        await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def _send(self, attempt: Attempt, command: Any, nudge: Callable[[], Awaitable[None]] | None) -> Any:
         sending = cast("Awaitable[Any]", cast("_Commands", self._client).execute_command(*command))
