@@ -159,7 +159,8 @@ class Contact:
 
     async def close(self) -> None:
         """Wait for the end of what was given up."""
-        await end(*self._abandoned)
+        if self._abandoned:
+            await asyncio.wait(self._abandoned)
 
     async def _is_alive(self, sent: asyncio.Task[T], deadline: float) -> bool:
         """Whether a fresh connection has its answer before `sent` has, or the loop's time `deadline` comes."""
