@@ -52,7 +52,7 @@ class Promoter:
         self._observe = observe
         self._woken = False
         self._damaged: tuple[str, ...] = ()
-        self._listening: asyncio.Task[bool] | None = None
+        self._listening: asyncio.Task[bool | None] | None = None
         self.name = name
         self.leads = False
 
@@ -100,6 +100,8 @@ class Promoter:
             await asyncio.wait([self._listening], timeout=left_s)
             if self._listening.done():
                 woken, self._listening = self._listening.result(), None
+                if woken is None:
+                    return  # a token may have been lost with the connection
                 if woken:
                     self._woken = True
                     return
@@ -116,11 +118,11 @@ class Promoter:
         """It was meant for whoever leads now."""
         await self._store.command("RPUSH", self._store.keys.wake, "1")
 
-    async def _listen(self, key: str, block_s: float) -> bool:
-        """Whether a token came within `block_s`. A lost connection is no token, and is not hurried."""
+    async def _listen(self, key: str, block_s: float) -> bool | None:
+        """Whether a token came within `block_s`; None if the connection was lost, which is not hurried."""
         started = time.monotonic()
         try:
             return await self._listener.execute("BLPOP", key, block_s) is not None
         except (*CONNECTION_LOST, ServerError):
             await asyncio.sleep(max(0.0, min(1.0, block_s) - (time.monotonic() - started)))
-            return False
+            return None
