@@ -35,7 +35,7 @@ key (after the prefix)      type        holds                                   
                                         created (its number of creation), data (msgpack)
 ``table:<table>``           sorted set  document ids by number of creation                     while it has any     commit
 ``indexes``                 hash        index -> ``ready`` or the number of creation up to     stays                declare, reindex, forget
-                                        which it is built; version, which goes up with each
+                                        which it is built; version, another one with each
                                         index that comes or goes
 ``index:<table>:<fields>``  sorted set  entries, see ``lua/include/entry.lua``, all scores 0   while it has any     commit, reindex
 ==========================  ==========  =====================================================  ===================  ==================

@@ -451,7 +451,7 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
         built = {index.decode(): None if state == b"ready" else int(state) for index, state in states}
         return Catalog(reply[0].decode(), built)
 
-    return Transition(scripts.load("declare"), ["", *indexes], parse)
+    return Transition(scripts.load("declare"), ["", _nonce(), *indexes], parse)
 
 
 def reindex(
@@ -468,14 +468,18 @@ def reindex(
 
 def forget(index: str) -> Transition[bool]:
     """Drop an index. Reads whether it was there."""
-    return Transition(scripts.load("forget"), ["", index], bool)
+    return Transition(scripts.load("forget"), ["", _nonce(), index], bool)
 
 
 def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
     """Read the records of jobs, None for an id that has none."""
 
-    def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
+    def parse_one(job_id: str, spec: bytes | int, pairs: Any) -> Job | None:
+        if pairs == 0:
+            return Job.damaged(job_id, {}, "the key of its status is of another type")
         status = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        if isinstance(spec, int):
+            return Job.damaged(job_id, status, "the key of its spec is of another type")
         try:
             return Job.read(job_id, spec, status) if spec else None
         except InvalidValue as error:

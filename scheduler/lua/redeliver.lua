@@ -11,7 +11,9 @@
 -- Cost  O(entries). Caller: Janitor.
 -- flags: allow-oom
 -- include: base
+-- include: job
 -- include: spec
+-- include: stats
 -- include: complete
 -- include: deliver
 -- include: due
@@ -57,14 +59,19 @@ end
 local function look_at_entry(queue, stream, entry)
   local fields = read_fields(stream, entry)
   local one = { queue = queue, entry = entry, id = fields.job }
-  local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed')
+  local status = fields.job and read_status(fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed')
+  if fields.job and not status then
+    -- What has begun or ended has no entry any more: this one counts.
+    one.damaged, status = true, { false, fields.token }
+  end
   if status and not status[1] and status[2] == fields.token then
-    one.head = read_head(fields.job)
-    one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
+    one.head = read_head(fields.job) or ''
+    one.attempt, one.deaths = tonumber(fields.attempt) or 1, (tonumber(status[3] or '') or 0) + 1
+    one.waiters = status[4]
     one.sealed = status[5]
     local _, name, key = read_spec(one.head)
     one.name, one.key = name or '', key or ''
-    check_complete(one.name, one.waiters)
+    check_complete(one.name)
   end
   return one
 end
@@ -110,6 +117,9 @@ for i, one in ipairs(lost) do
   drop_entry(one.queue, one.entry)
   held = held - 1
   if one.deaths then
+    if one.damaged then
+      mend_status(one.id)
+    end
     redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths))
     if (one.deaths >= cap and not one.sealed) or one.head == '' then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
