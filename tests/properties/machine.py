@@ -82,7 +82,8 @@ class Machine(RuleBasedStateMachine):
 
     def _send(self, sent: Sent[T]) -> T:
         self.sent = [*self.sent[-9:], sent]
-        predicted, reply = sent.predict(self.now), self.world.run(sent.transition)
+        predicted: object = sent.predict(self.now)
+        reply = self.world.run(sent.transition)
         if self.model.data.catalog == NEW:
             self._learn_catalog()
             predicted = self.model.data.known() if isinstance(predicted, Catalog) else predicted
