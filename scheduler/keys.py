@@ -7,9 +7,10 @@ key (after the prefix)      type        holds                                   
 ==========================  ==========  =====================================================  ===================  ==================
 ``due:<queue>``             sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
 ``job:<id>``                string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
-``status:<id>``             hash        state, token, entry, attempts, deaths, started,        until pruned         every transition
-                                        completed, worker, result, error, waiters, sealed
-                                        (token of the delivery whose SQL may commit)
+``status:<id>``             hash        state, token, entry, attempts, deaths, retried,        until pruned, or     every transition
+                                        started, completed, worker, result, error, waiters,    10 min after the
+                                        sealed (token of the delivery whose SQL may commit);   end
+                                        only the state where the record was removed early
 ``key:<idempotency key>``   string      the job id it stands for                               with its job         schedule, commit
 ``ready:<queue>``           stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
                                         group ``workers``

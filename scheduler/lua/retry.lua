@@ -45,6 +45,7 @@ for i = 1, retries do
     end
     if delay > 0 then
       redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
+      redis.call('HSET', NS .. 'status:' .. id, 'retried', int(now)) -- a list that is being read knows that it has moved
       add_due(queue, id, soon + delay, now)
     else
       deliver(queue, id, tonumber(attempts) + 1, nonce .. ':' .. i, heads[i])

@@ -316,6 +316,7 @@ class Model:
                 job.fields.pop("sealed", None)
             if one.delay_ms:
                 job.entry, job.due = None, now + one.delay_ms
+                job.fields["retried"] = now
                 added += dues_of(job)
             else:
                 self.deliver(job, one.attempts + 1)

@@ -30,7 +30,7 @@ def test_later(world: World) -> None:
     delivery = world.deliver()
     assert world.run(transitions.retry([Retry(delivery, 1, 500)], NOW)) == [Word.OK]
     assert (world.ready(), world.due(), world.wakes()) == ([], {delivery.job_id: NOW + 500}, 1)
-    assert world.status(delivery.job_id) == {"attempts": b"1"}
+    assert world.status(delivery.job_id) == {"attempts": b"1", "retried": str(NOW).encode()}
     world.run(transitions.promote("p", 1000, 10, NOW + 499))
     assert world.ready() == []
     world.run(transitions.promote("p", 1000, 10, NOW + 500))
