@@ -13,7 +13,11 @@
 -- include: base
 -- include: job
 -- include: spec
+<<<<<<< HEAD
 -- include: stats
+=======
+-- include: death
+>>>>>>> main
 -- include: complete
 -- include: deliver
 -- include: due
@@ -56,8 +60,9 @@ local function read_fields(stream, entry)
 end
 
 -- What is known of a lost entry; without `deaths` where it counts no longer.
-local function look_at_entry(queue, stream, entry)
+local function look_at_entry(queue, stream, entry, consumer)
   local fields = read_fields(stream, entry)
+<<<<<<< HEAD
   local one = { queue = queue, entry = entry, id = fields.job }
   local status = fields.job and read_status(fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed')
   if fields.job and not status then
@@ -69,6 +74,15 @@ local function look_at_entry(queue, stream, entry)
     one.attempt, one.deaths = tonumber(fields.attempt) or 1, (tonumber(status[3] or '') or 0) + 1
     one.waiters = status[4]
     one.sealed = status[5]
+=======
+  local one = { queue = queue, entry = entry, id = fields.job, worker = consumer }
+  local status = fields.job
+    and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
+  if status and not status[1] and status[2] == fields.token then
+    one.head = read_head(fields.job)
+    one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
+    one.sealed, one.died = status[5], status[6]
+>>>>>>> main
     local _, name, key = read_spec(one.head)
     one.name, one.key = name or '', key or ''
     check_complete(one.name)
@@ -85,7 +99,7 @@ local function find_lost(queue, stream)
     local entries = redis.call('XPENDING', stream, GROUP, 'IDLE', idle_ms, start, '+', limit)
     for _, entry in ipairs(entries) do
       if #found < limit and tonumber(entry[3]) >= idle_of(entry[2]) then
-        found[#found + 1] = look_at_entry(queue, stream, entry[1])
+        found[#found + 1] = look_at_entry(queue, stream, entry[1], entry[2])
       end
     end
     if #entries < limit or #found == limit then
@@ -117,10 +131,15 @@ for i, one in ipairs(lost) do
   drop_entry(one.queue, one.entry)
   held = held - 1
   if one.deaths then
+<<<<<<< HEAD
     if one.damaged then
       mend_status(one.id)
     end
     redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths))
+=======
+    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths),
+      'died', add_death(one.died, now, one.worker))
+>>>>>>> main
     if (one.deaths >= cap and not one.sealed) or one.head == '' then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
       complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })

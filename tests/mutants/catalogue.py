@@ -54,6 +54,7 @@ describe = _of("describe", "describe")
 expire = _of("expire", "expire")
 finish = _of("finish", "finish")
 forget = _of("forget", "forget")
+death = _of("include/death", "redeliver", "expire")
 join = _of("join", "join")
 leave = _of("leave", "leave")
 promote = _of("promote", "promote")
@@ -62,6 +63,7 @@ read = _of("read", "read", "commit")
 redeliver = _of("redeliver", "redeliver")
 reindex = _of("reindex", "reindex")
 renew = _of("renew", "renew")
+sustain = _of("sustain", "sustain")
 retry = _of("retry", "retry")
 schedule = _of("schedule", "schedule")
 seal = _of("seal", "seal")
@@ -350,6 +352,20 @@ MUTANTS = [
     renew("a heartbeat without an end", "redis.call('PEXPIRE', NS .. 'worker:' .. worker, beat_ms)"),
     renew("a renewal counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
     renew("a canceled action is not told", "canceled[#canceled + 1] = id"),
+    sustain("another's action", "status[1] == 'inProgress' and status[2] == worker", "status[1] == 'inProgress'"),
+    sustain("an action that has ended", "status[1] == 'inProgress' and status[2] == worker", "status[2] == worker"),
+    sustain("what nobody has seen", "'-', ARGV[i + 1], limit", "'-', '+', limit"),
+    sustain("another's entry", "limit, worker)", "limit)"),
+    sustain("a worker that has left comes back", "redis.call('HLEN', beat) == 0", "false"),
+    sustain("a heartbeat without an end", "redis.call('PEXPIRE', beat, beat_ms)"),
+    sustain("it counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
+    sustain("an action's lease stays", "redis.call('ZADD', running, int(now + lease_ms), id)"),
+    sustain("the actions renewed first hide the others", "int(now + lease_ms - age_ms)", "'+inf'"),
+    sustain("one damaged status takes all", "redis.pcall('HMGET'", "redis.call('HMGET'"),
+    death("all deaths are kept", "math.max(1, #lines - MOST_DEATHS + 1)", "1", "redeliver"),
+    death("earlier deaths are forgotten", "(died or '')", "('')", "redeliver"),
+    redeliver("who died is not told", "'died', add_death(one.died, now, one.worker)", "'died', ''"),
+    expire("who died is not told", ", 'died', one.died }", " }"),
     leave(
         "deliveries go with the worker", "deliver(queue, fields.job,", "local _ = (function() end)(queue, fields.job,"
     ),
