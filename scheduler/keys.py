@@ -7,17 +7,11 @@ key (after the prefix)      type        holds                                   
 ==========================  ==========  =====================================================  ===================  ==================
 ``due:<queue>``             sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
 ``job:<id>``                string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
-<<<<<<< HEAD
-``status:<id>``             hash        state, token, entry, attempts, deaths, retried,        until pruned, or     every transition
-                                        started, completed, worker, result, error, waiters,    10 min after the
-                                        sealed (token of the delivery whose SQL may commit);   end
-                                        only the state where the record was removed early
-=======
-``status:<id>``             hash        state, token, entry, attempts, deaths (in a row, for   until pruned         every transition
-                                        the cap), died (see ``lua/include/death.lua``),
-                                        started, completed, worker, result, error, waiters,
-                                        sealed (token of the delivery whose SQL may commit)
->>>>>>> main
+``status:<id>``             hash        state, token, entry, attempts, deaths (in a row, for   until pruned, or     every transition
+                                        the cap), died (see ``lua/include/death.lua``),        10 min after the
+                                        retried, started, completed, worker, result, error,    end
+                                        waiters, sealed (token of the delivery whose SQL may
+                                        commit); only the state where the record was removed
 ``key:<idempotency key>``   string      the job id it stands for                               with its job         schedule, commit
 ``ready:<queue>``           stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
                                         group ``workers``

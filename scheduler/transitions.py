@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ from scheduler import scripts
 from scheduler.call import Request
 from scheduler.description import read_description
 from scheduler.errors import DamagedData
-from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -499,21 +499,14 @@ def forget(index: str) -> Transition[bool]:
 def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
     """Read the records of jobs, None for an id that has none."""
 
-<<<<<<< HEAD
     def parse_one(job_id: str, spec: bytes | int, pairs: Any) -> Job | None:
+        if spec == b"":
+            return None
         if pairs == 0:
-            return Job.damaged(job_id, {}, "the key of its status is of another type")
+            job = Job.read(job_id, b"" if isinstance(spec, int) else spec, {})
+            return replace(job, error=JobError("DamagedJob", "the key of its status is of another type"))
         status = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        if isinstance(spec, int):
-            return Job.damaged(job_id, status, "the key of its spec is of another type")
-        try:
-            return Job.read(job_id, spec, status) if spec else None
-        except InvalidValue as error:
-            return Job.damaged(job_id, status, str(error))
-=======
-    def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
-        return Job.read(job_id, spec, dict(zip(pairs[::2], pairs[1::2], strict=True))) if spec else None
->>>>>>> main
+        return Job.read(job_id, b"" if isinstance(spec, int) else spec, status)
 
     def parse(reply: Any) -> list[Job | None]:
         return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]

@@ -8,8 +8,8 @@
 -- flags: allow-oom
 -- include: base
 
-local nonce = ARGV[2]
-local fresh = {}
+local nonce, fresh = ARGV[2], {}
+local version = nonce .. ':' .. read_moment()
 for i = 3, #ARGV do
   if redis.call('HEXISTS', NS .. 'indexes', ARGV[i]) == 0 then
     local documents = redis.call('ZCARD', NS .. 'table:' .. ARGV[i]:match('^[^:]*'))
@@ -22,7 +22,7 @@ end
 if #fresh > 0 then
   -- Who writes by another catalog is refused: it would leave entries out. The version never comes twice, so that a Redis
   -- which has lost one index and been told of another is not taken for what it was.
-  redis.call('HSET', NS .. 'indexes', 'version', nonce .. ':' .. read_moment())
+  redis.call('HSET', NS .. 'indexes', 'version', version)
 end
 local reply = { redis.call('HGET', NS .. 'indexes', 'version') or '0' }
 local known = redis.call('HGETALL', NS .. 'indexes')

@@ -9,11 +9,8 @@
 -- include: base
 -- include: job
 -- include: spec
-<<<<<<< HEAD
 -- include: stats
-=======
 -- include: death
->>>>>>> main
 -- include: complete
 
 local now = read_clock()
@@ -21,20 +18,13 @@ local limit, failure = tonumber(ARGV[2]), ARGV[3]
 local running = NS .. 'running'
 local lost = {}
 for i, id in ipairs(redis.call('ZRANGEBYSCORE', running, '-inf', int(now), 'LIMIT', 0, limit)) do
-<<<<<<< HEAD
-  local status = read_status(id, 'state', 'waiters')
+  local status = read_status(id, 'state', 'waiters', 'worker', 'died')
   local _, name, key = read_spec(read_beginning(id, SPEC_HEADER_BYTES) or '')
   lost[i] = { id = id, name = name or '', key = key or '', damaged = not status }
   -- Only what has begun is in here, whatever has become of its status.
-  lost[i].state, lost[i].waiters = unpack(status or { 'inProgress', false })
+  status = status or { 'inProgress', false, false, false }
+  lost[i].state, lost[i].waiters, lost[i].died = status[1], status[2], add_death(status[4], now, status[3] or '')
   check_complete(lost[i].name)
-=======
-  local status = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'waiters', 'worker', 'died')
-  local _, name, key = read_spec(redis.call('GETRANGE', NS .. 'job:' .. id, 0, SPEC_HEADER_BYTES))
-  lost[i] = { id = id, state = status[1], waiters = status[2], name = name or '', key = key or '' }
-  lost[i].died = add_death(status[4], now, status[3] or '')
-  check_complete(lost[i].name, lost[i].waiters)
->>>>>>> main
 end
 
 local failed = 0

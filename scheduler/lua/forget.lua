@@ -8,10 +8,11 @@
 -- include: base
 
 local nonce, index = ARGV[2], ARGV[3]
+local version = nonce .. ':' .. read_moment()
 if redis.call('HEXISTS', NS .. 'indexes', index) == 0 or index == 'version' then
   return 0
 end
 redis.call('UNLINK', NS .. 'index:' .. index)
 redis.call('HDEL', NS .. 'indexes', index)
-redis.call('HSET', NS .. 'indexes', 'version', nonce .. ':' .. read_moment())
+redis.call('HSET', NS .. 'indexes', 'version', version)
 return 1

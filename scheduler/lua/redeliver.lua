@@ -13,11 +13,8 @@
 -- include: base
 -- include: job
 -- include: spec
-<<<<<<< HEAD
 -- include: stats
-=======
 -- include: death
->>>>>>> main
 -- include: complete
 -- include: deliver
 -- include: due
@@ -44,7 +41,8 @@ local idle_times = {}
 
 local function idle_of(consumer)
   if not idle_times[consumer] then
-    local lease_ms = tonumber(redis.call('HGET', NS .. 'worker:' .. consumer, 'lease_ms') or '')
+    local known = is_of('worker:' .. consumer, 'hash') and redis.call('HGET', NS .. 'worker:' .. consumer, 'lease_ms')
+    local lease_ms = tonumber(known or '')
     idle_times[consumer] = math.max(tonumber(idle_ms), lease_ms and lease_ms * 3 / 4 or 0)
   end
   return idle_times[consumer]
@@ -62,9 +60,9 @@ end
 -- What is known of a lost entry; without `deaths` where it counts no longer.
 local function look_at_entry(queue, stream, entry, consumer)
   local fields = read_fields(stream, entry)
-<<<<<<< HEAD
-  local one = { queue = queue, entry = entry, id = fields.job }
-  local status = fields.job and read_status(fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed')
+  local one = { queue = queue, entry = entry, id = fields.job, worker = consumer }
+  local status = fields.job
+    and read_status(fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
   if fields.job and not status then
     -- What has begun or ended has no entry any more: this one counts.
     one.damaged, status = true, { false, fields.token }
@@ -72,17 +70,7 @@ local function look_at_entry(queue, stream, entry, consumer)
   if status and not status[1] and status[2] == fields.token then
     one.head = read_head(fields.job) or ''
     one.attempt, one.deaths = tonumber(fields.attempt) or 1, (tonumber(status[3] or '') or 0) + 1
-    one.waiters = status[4]
-    one.sealed = status[5]
-=======
-  local one = { queue = queue, entry = entry, id = fields.job, worker = consumer }
-  local status = fields.job
-    and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
-  if status and not status[1] and status[2] == fields.token then
-    one.head = read_head(fields.job)
-    one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
-    one.sealed, one.died = status[5], status[6]
->>>>>>> main
+    one.waiters, one.sealed, one.died = status[4], status[5], status[6]
     local _, name, key = read_spec(one.head)
     one.name, one.key = name or '', key or ''
     check_complete(one.name)
@@ -131,15 +119,11 @@ for i, one in ipairs(lost) do
   drop_entry(one.queue, one.entry)
   held = held - 1
   if one.deaths then
-<<<<<<< HEAD
     if one.damaged then
       mend_status(one.id)
     end
-    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths))
-=======
     redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths),
       'died', add_death(one.died, now, one.worker))
->>>>>>> main
     if (one.deaths >= cap and not one.sealed) or one.head == '' then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
       complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })

@@ -105,7 +105,9 @@ def test_a_key_that_another_job_holds(world: World) -> None:
 
 
 @pytest.mark.parametrize("by", ["age", "count"])
-@pytest.mark.parametrize(("age", "left"), [(KEEP, TEN_MINUTES - KEEP), (TEN_MINUTES - 1, 1), (TEN_MINUTES, 0), (-9, 0)])
+@pytest.mark.parametrize(
+    ("age", "left"), [(KEEP, TEN_MINUTES - KEEP), (TEN_MINUTES - 60_000, 60_000), (TEN_MINUTES, 0), (-9, 0)]
+)
 @pytest.mark.parametrize("state", ["success", "failed", "canceled"])
 def test_a_tombstone_stays_for_the_rest_of_ten_minutes(world: World, state: str, age: int, left: int, by: str) -> None:
     """C2.10, C5.3: a call that was sent again after its job had ended and was removed made the job anew."""
@@ -124,7 +126,7 @@ def test_a_tombstone_stays_for_the_rest_of_ten_minutes(world: World, state: str,
         assert [key for key in world.all_keys() if request.id.encode() in key] == []
         return
     assert world.status(request.id) == {"state": state.encode()}
-    assert left == 1 or left - 30_000 < int(world.command("PTTL", status)) <= left
+    assert left - 30_000 < int(world.command("PTTL", status)) <= left
     assert (world.job(request.id), world.exists("key:k", "expiry", f"done:{state}")) == (None, 0)
     world.command("PERSIST", status)
     assert world.changes_nothing(call) == [(Word.EXISTS, request.id)]

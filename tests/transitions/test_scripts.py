@@ -19,11 +19,7 @@ from tests.transitions.conftest import ERROR, NOW, WORKER, World, close_world, m
 
 FOLDER = Path(scripts.__file__).parent / "lua"
 FILES = sorted(path.stem for path in FOLDER.glob("*.lua"))
-<<<<<<< HEAD
-MAY_PCALL = {"renew", "join", "leave", "sweep", "show"}
-=======
-MAY_PCALL = {"renew", "sustain", "join", "leave", "sweep"}
->>>>>>> main
+MAY_PCALL = {"renew", "sustain", "join", "leave", "sweep", "show"}
 
 
 GIVEN = {
