@@ -18,23 +18,10 @@
 -- include: complete
 -- include: deliver
 -- include: due
+-- include: group
 
 local now = read_clock()
 local nonce, idle_ms, cap, limit, failure = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-
-local function has_group(stream)
-  if redis.call('EXISTS', stream) == 0 then
-    return false
-  end
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    for i = 1, #group, 2 do
-      if group[i] == 'name' and group[i + 1] == GROUP then
-        return true
-      end
-    end
-  end
-  return false
-end
 
 -- Each by the lease of its own worker, if that is still known: deployments with different leases work side by side.
 local idle_times = {}
