@@ -16,6 +16,7 @@ from scheduler.call import Request
 from scheduler.description import read_description
 from scheduler.errors import DamagedData
 from scheduler.job import CancelOutcome, Job, JobError, JobState
+from scheduler.keyring import Keyring
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -496,17 +497,17 @@ def forget(index: str) -> Transition[bool]:
     return Transition(scripts.load("forget"), ["", _nonce(), index], bool)
 
 
-def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
-    """Read the records of jobs, None for an id that has none."""
+def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:
+    """Read the records of jobs, None for an id that has none; what is encrypted, as far as there is a key for it."""
 
     def parse_one(job_id: str, spec: bytes | int, pairs: Any) -> Job | None:
         if spec == b"":
             return None
         if pairs == 0:
-            job = Job.read(job_id, b"" if isinstance(spec, int) else spec, {})
+            job = Job.read(job_id, b"" if isinstance(spec, int) else spec, {}, keyring)
             return replace(job, error=JobError("DamagedJob", "the key of its status is of another type"))
         status = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        return Job.read(job_id, b"" if isinstance(spec, int) else spec, status)
+        return Job.read(job_id, b"" if isinstance(spec, int) else spec, status, keyring)
 
     def parse(reply: Any) -> list[Job | None]:
         return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]

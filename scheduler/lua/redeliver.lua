@@ -1,6 +1,8 @@
 -- Takes deliveries back from workers that died: each gets a new entry with a new token (C3.3), or fails past the cap (C3.4).
 -- A sealed job past the cap is delivered again with its error: its SQL may have committed, so only a worker that looks there
 -- can tell whether it failed.
+-- One that had been lost before goes back to the due set, later each time and at a moment of its own: poison must not take the
+-- same others down with it every time.
 -- A normal path, not an emergency: a reply cut off on the wire leaves entries with a reader that never saw them.
 --
 -- KEYS  1 '{ns}:'
@@ -101,7 +103,17 @@ for _, queue in ipairs(redis.call('SMEMBERS', NS .. 'queues')) do
   end
 end
 
+-- From the second death on, up to half a second, and twice as long with each: the id says which part of it. Ids that follow
+-- one another come out far apart.
+local AGAIN_MS, MOST_AGAIN_MS = 500, 60000
+
+local function pause_of(one)
+  local longest = math.min(AGAIN_MS * 2 ^ (one.deaths - 2), MOST_AGAIN_MS)
+  return math.ceil(longest * (tonumber(one.id:sub(-4), 36) * 40503 % 65536 + 1) / 65536)
+end
+
 local redelivered, failed = 0, 0
+check_wake()
 for i, one in ipairs(lost) do
   drop_entry(one.queue, one.entry)
   held = held - 1
@@ -115,10 +127,16 @@ for i, one in ipairs(lost) do
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
       complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })
       failed = failed + 1
+    elseif one.deaths > 1 and one.deaths < cap then
+      redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
+      redis.call('HSET', NS .. 'status:' .. one.id, 'retried', int(now))
+      add_due(one.queue, one.id, now + pause_of(one), now)
+      redelivered = redelivered + 1
     else
       deliver(one.queue, one.id, one.attempt + 1, nonce .. ':' .. i, one.head, one.deaths >= cap and failure or nil)
       redelivered = redelivered + 1
     end
   end
 end
+settle_queues(now, nonce)
 return { redelivered, failed, held, more }

@@ -293,6 +293,17 @@ MUTANTS = [
     redeliver("the old entry stays", "drop_entry(one.queue, one.entry)"),
     redeliver("deaths are not counted", "(tonumber(status[3] or '') or 0) + 1", "1"),
     redeliver("a job with a damaged status is lost", "one.damaged, status = true, { false, fields.token }"),
+    redeliver("poison comes back with its company", "one.deaths > 1 and one.deaths < cap", "false"),
+    redeliver("no pause is longer than the first", "2 ^ (one.deaths - 2)", "1"),
+    redeliver("pauses grow without end", ", MOST_AGAIN_MS)", ", 1e12)"),
+    redeliver("all pause as long", "* (tonumber(one.id:sub(-4), 36) * 40503 % 65536 + 1) / 65536", ""),
+    redeliver(
+        "the old token stays with the pause",
+        """'token', 'entry')
+      redis.call('HSET', NS .. 'status:' .. one.id, 'retried'""",
+        """'entry')
+      redis.call('HSET', NS .. 'status:' .. one.id, 'retried'""",
+    ),
     redeliver("what was given back comes twice", " and status[2] == fields.token"),
     redeliver("what has ended comes back", "if status and not status[1] and", "if status and"),
     redeliver("the lease of its worker is not asked", "tonumber(entry[3]) >= idle_of(entry[2])", "true"),

@@ -5,6 +5,7 @@ Each job of a call is taken after the other, and each transition says what the s
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -325,6 +326,7 @@ class Model:
 
     def redeliver(self, cap: int, limit: int, error: bytes, now: int) -> Redelivered:
         redelivered = failed = 0
+        heads, added = self.heads(), list[Due]()
         found = {q: [entry for entry in self.streams[q] if entry.lost][:limit] for q in self.queues}
         for entry in (entry for queue in self.queues for entry in found[queue]):
             job = entry.job
@@ -335,9 +337,15 @@ class Model:
                 self.end(job, "failed", now, error=error)
                 job.entry = None
                 failed += 1
+            elif 1 < deaths < cap:
+                job.entry, job.due = None, now + _pause_ms(job.id, deaths)
+                job.fields["retried"] = now
+                added += dues_of(job)
+                redelivered += 1
             else:
                 self.deliver(job, entry.attempt + 1, error if deaths >= cap else b"")
                 redelivered += 1
+        self.settle(added, heads, now)
         held = sum(1 for stream in self.streams.values() for entry in stream if entry.holder)
         return Redelivered(redelivered, failed, held, any(len(some) == limit for some in found.values()))
 
@@ -449,6 +457,11 @@ def _outcome(state: str, value: bytes) -> dict[str, bytes]:
 
 def _not_after(entry: Entry, last: str) -> bool:
     return [int(part) for part in entry.id.split("-")] <= [int(part) for part in last.split("-")]
+
+
+def _pause_ms(job_id: str, deaths: int) -> int:
+    """How long a job waits that has been lost before: a part of a time that doubles, by its id."""
+    return math.ceil(min(500 * 2.0 ** (deaths - 2), 60_000) * (int(job_id[-4:], 36) * 40503 % 65536 + 1) / 65536)
 
 
 def _died(job: Job, now: int, worker: str) -> str:

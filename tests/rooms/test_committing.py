@@ -48,6 +48,7 @@ async def test_what_was_committed_stays_so_when_the_catalog_cannot_be_read(error
         Answering(words),  # type: ignore[arg-type]
         "w1",
         refresh,
+        None,
         lambda held, word: answers.update({held.delivery.job_id: word}),
     )
     for number in range(3):
