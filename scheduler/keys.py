@@ -26,7 +26,8 @@ key (after the prefix)      type        holds                                   
 ``functions``               hash        registered functions: name, description as JSON        stays                join
 ``functions:seen``          sorted set  registered functions by the last time in ms            stays                join
 ``settings``                hash        retention, by app and by function                      stays                join
-``stats:<function>``        hash        finished jobs by state; conflicts: starts in vain      stays                complete, commit, retry
+``stats:<function>``        hash        finished jobs by state; conflicts: starts in vain;     stays                complete, commit, retry,
+                                        refused: jobs that failed for their signature                               the worker's gate
 ``mail:<mailbox>``          list        ids of finished jobs somebody waits for                60 s                 complete
 ``sequence``                string      goes up with each commit that writes documents, by     stays                commit
                                         as many as it adds, at least 1: the last number of

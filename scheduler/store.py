@@ -6,7 +6,9 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import redis
@@ -195,11 +197,7 @@ def async_client(url: str, *, block_s: float | None = None) -> redis.asyncio.Red
         InvalidUrl: The url cannot be read.
     """
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
-    try:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
-    except ValueError as error:
-        raise InvalidUrl(f"url: {error}") from error
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_pool(_async_pool(url, retry, _options(url, block_s)))
 
 
 def reader_client(url: str, block_s: float, connected: Callable[[int], None]) -> redis.asyncio.Redis:
@@ -210,29 +208,71 @@ def reader_client(url: str, block_s: float, connected: Callable[[int], None]) ->
         await connection.send_command("CLIENT", "ID")
         connected(int(await connection.read_response()))
 
-    options = _options(block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
+    options = _options(url, block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), 0)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_pool(_async_pool(url, retry, options))
 
 
 def blocking_client(url: str, *, block_s: float | None = None) -> redis.Redis:
     """The blocking twin of `async_client`."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
-    try:
-        pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
-    except ValueError as error:
-        raise InvalidUrl(f"url: {error}") from error
+    with _reading_url():
+        pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(url, block_s))
+        _check_url_options(pool)
     return redis.Redis.from_pool(pool)
 
 
-def _options(block_s: float | None) -> dict[str, Any]:
+def _async_pool(url: str, retry: AsyncRetry, options: dict[str, Any]) -> redis.asyncio.ConnectionPool:
+    with _reading_url():
+        pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
+        _check_url_options(pool)
+    return pool
+
+
+@contextlib.contextmanager
+def _reading_url() -> Iterator[None]:
+    """Whatever is wrong with a url is said without showing it: what cannot be read may be a part of the password.
+
+    Raises:
+        InvalidUrl: Without a cause, which a traceback would show.
+    """
+    try:
+        yield
+    except InvalidUrl:
+        raise
+    except (ValueError, TypeError, exceptions.RedisError) as error:
+        text = str(error)
+        known = text if text.startswith(_HARMLESS) else "it cannot be read"
+        raise InvalidUrl(
+            f"url: {known} (expected redis://user:password@host:6379/0, rediss:// for TLS, or unix://path; "
+            "characters of user and password other than letters and digits percent-encoded)"
+        ) from None
+
+
+_HARMLESS = ("Redis URL must specify one of", "Invalid value for '", "Invalid SSL", "Python wasn't built with SSL")
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+def _check_url_options(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
+    """The options in a url's query, which the client would look at with the first connection only.
+
+    Raises:
+        InvalidUrl: A file of TLS is not there.
+        TypeError, RedisError: An option that there is not, or a value that cannot be.
+    """
+    for option in _FILES:
+        file = pool.connection_kwargs.get(option)
+        if file is not None and not Path(file).is_file():
+            raise InvalidUrl(f"url: {option}: there is no file {file}")
+    pool.connection_class(**pool.connection_kwargs)
+
+
+def _options(url: str, block_s: float | None) -> dict[str, Any]:
     """What redis-py would otherwise choose for us: its defaults repeat blocking reads and other unsafe commands."""
-    return {
+    network = {"socket_connect_timeout": _CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    return (network if not url.startswith("unix:") else {}) | {
         "protocol": 2,
         "socket_timeout": TIMEOUT_S if block_s is None else block_s + TIMEOUT_S,
-        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
-        "socket_keepalive": True,
         "health_check_interval": 30 if block_s is None else 0,
         "max_connections": _CONNECTIONS,
     }

@@ -16,6 +16,7 @@ from scheduler.call import Request
 from scheduler.description import read_description
 from scheduler.errors import DamagedData
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -496,11 +497,11 @@ def forget(index: str) -> Transition[bool]:
     return Transition(scripts.load("forget"), ["", index], bool)
 
 
-def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
-    """Read the records of jobs, None for an id that has none."""
+def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:
+    """Read the records of jobs, None for an id that has none; what is encrypted, as far as there is a key for it."""
 
     def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
-        return Job.read(job_id, spec, dict(zip(pairs[::2], pairs[1::2], strict=True))) if spec else None
+        return Job.read(job_id, spec, dict(zip(pairs[::2], pairs[1::2], strict=True)), keyring) if spec else None
 
     def parse(reply: Any) -> list[Job | None]:
         return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]

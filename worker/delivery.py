@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from scheduler.errors import DuestreamError
 from scheduler.function import AnyFunction, Kind
 from scheduler.job import JobError
 from scheduler.spec import Spec
@@ -43,6 +44,7 @@ class Held:
         interruption: Why the handler was or is to be cancelled.
         transaction: What a mutation that runs has done so far, None where it has none.
         failure: What the job fails with, if it does; for the log, once Redis has it.
+        refusal: Why the gate does not let it in; then it fails without having run.
         poison: The error, packed, of a sealed job past the cap of deaths: it is not to be started again (C3.4).
     """
 
@@ -61,6 +63,7 @@ class Held:
     interruption: Interruption | None = None
     transaction: Transaction | None = None
     failure: JobError | None = None
+    refusal: DuestreamError | None = None
     poison: bytes | None = None
 
     @property

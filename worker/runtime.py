@@ -22,6 +22,7 @@ from scheduler.ids import JobIds
 from scheduler.indexer import Indexer
 from scheduler.janitor import Janitor
 from scheduler.job import JobError, JobState
+from scheduler.keyring import Keyring, cipher_of
 from scheduler.keys import Keys
 from scheduler.operations import Producer
 from scheduler.promoter import Promoter
@@ -32,6 +33,7 @@ from worker.committer import Committer
 from worker.connections import Connections
 from worker.delivery import Held, Interruption
 from worker.executor import Executor, Interrupted, not_runnable
+from worker.gate import Gate
 from worker.host import WorkerHost
 from worker.inbox import Inbox
 from worker.joblog import log_answer, log_retry
@@ -108,9 +110,11 @@ class Worker:
         self._claimer = Claimer(
             self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
         )
-        self._committer = Committer(self._persistence, name, self._presence.declare, self._answered)
+        keyring = Keyring.of(app)
+        self._gate = Gate(keyring, clock, self._count_refused)
+        self._committer = Committer(self._persistence, name, self._presence.declare, cipher_of(keyring), self._answered)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
-        producer = Producer(app, JobIds(clock.now_ms), clock)
+        producer = Producer(app, JobIds(clock.now_ms), clock, keyring=keyring)
         self._host = WorkerHost(
             self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
         )
@@ -133,6 +137,8 @@ class Worker:
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set when it works."""
 
     def stop(self) -> None:
         """Ask for a graceful stop: no more claims, mutations given back, actions allowed to finish."""
@@ -149,6 +155,7 @@ class Worker:
         self._lease.start()
         if not await self._join():
             return
+        self.started.set()
         _log.info(
             "started worker=%s app=%s queues=%s concurrency=%d functions=%d",
             settings.name, self._app.namespace, ",".join(settings.queues), settings.concurrency,
@@ -165,6 +172,7 @@ class Worker:
             await self._finish_all()
         finally:
             await end(claiming, *background)
+            await self._gate.close()
             self._executor.close()
             await self._parting.leave()
             _log.info("stopped worker=%s", settings.name)
@@ -257,9 +265,16 @@ class Worker:
                 _log.error("a foreign entry in queue %s: %s", held.delivery.queue, held.delivery.entry)
                 self._drop(held)  # the janitor removes it when the lease is over
                 continue
-            held.function = self._app.functions.get(held.name)
+            turned_away = self._gate.admit(held)
+            if turned_away is not None:
+                self._committer.retry(held, turned_away)
+                continue
+            held.function = self._app.functions.get(held.name) if held.refusal is None else None
             self._waiting.append(held)
         self._admit()
+
+    async def _count_refused(self, name: str) -> None:
+        await self._persistence.command("HINCRBY", self._store.keys.stats(name), "refused", 1)
 
     def _admit(self) -> None:
         """Start what waits, as far as there is room: claims from several queues and conflicts may bring more."""
@@ -315,6 +330,7 @@ class Worker:
         Its task keeps the old object, so that it cannot touch what becomes of the delivery.
         """
         held.abandoned = True
+        self._leave_lane(held)
         if held.transaction is not None:
             held.transaction.close()
         self._running -= 1
