@@ -44,7 +44,7 @@ async def promote(
     store = AsyncStore(keys, commands)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     promoter = Promoter(
-        store, AsyncStore(keys, listener), name, outage, lease_ms, lambda now_ms: janitor.observe(now_ms)
+        store, AsyncStore(keys, listener), name, outage, lease_ms, lambda now_ms, asked: janitor.observe(now_ms, asked)
     )
     janitor = Janitor(
         store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage
