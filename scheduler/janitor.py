@@ -104,11 +104,13 @@ class Janitor:
         return Swept(redelivered, failed, pruned, 0.0 if more or more_records else wait_s)
 
     async def _cut_off(self) -> None:
-        """Close the blocking reads of silent workers: a paused one would be handed the next deliveries."""
-        keys = self._store.keys
-        now_ms = self._seen.now_ms if self._seen else 0
+        """Close the blocking reads of silent workers: a paused one would be handed the very deliveries it has lost.
+
+        Before those are lost, so that none is redelivered in between; one that was only late connects again.
+        """
+        keys, now_ms = self._store.keys, self._now_ms()
         found = await self._store.command(
-            "ZRANGEBYSCORE", keys.workers, "-inf", now_ms - self._idle_ms, "WITHSCORES", "LIMIT", 0, BATCH
+            "ZRANGEBYSCORE", keys.workers, "-inf", now_ms - _silent_ms(self._lease_ms), "WITHSCORES", "LIMIT", 0, BATCH
         )
         for name, seen_ms in zip(found[::2], found[1::2], strict=True):
             worker = keys.worker(name.decode(errors="replace"))
@@ -119,7 +121,7 @@ class Janitor:
 
     async def _cut_off_one(self, worker: str, seen_ms: float, now_ms: int) -> None:
         reader, lease_ms = await self._store.command("HMGET", worker, "reader", "lease_ms")
-        if reader and seen_ms <= now_ms - _number(lease_ms) * 3 // 4:
+        if reader and seen_ms <= now_ms - _silent_ms(_number(lease_ms)):
             await self._store.command("HDEL", worker, "reader")
             # After a restart of the server the id may be anybody's.
             if _number(reader) and f"name={READER_NAME} ".encode() in await self._store.command(
@@ -154,11 +156,21 @@ class Janitor:
                 self._patience_until = now + self._lease_ms / 1000
         self._seen = _Seen(asked, now, now_ms)
 
+    def _now_ms(self) -> int:
+        """Redis time in epoch ms. The last look at it can be as old as the promoter sleeps."""
+        assert self._seen is not None
+        return self._seen.now_ms + int((time.monotonic() - self._seen.read) * 1000)
+
     def _may_judge(self) -> bool:
         """Not soon after a lost contact, a pause of this process or a jump of the server's clock."""
         now = time.monotonic()
         since_contact_ms = (now - self._outage.contact_since) * 1000
         return self._seen is not None and now >= self._patience_until and since_contact_ms >= self._idle_ms
+
+
+def _silent_ms(lease_ms: int) -> int:
+    """After so long a worker has missed a second renewal in a row, and its deliveries are about to be lost."""
+    return lease_ms * 5 // 8
 
 
 def _number(text: bytes | None) -> int:

@@ -14,7 +14,7 @@ from scheduler import App, EmbeddedServer, JobFailed, JobState, SyncScheduler
 from tests.worker.conftest import Start
 from tests.worker.processes import LEASE_MS, WorkerProcess, wait_until
 
-JOBS, BATCH, ACCOUNTS = 300, 100, 40
+JOBS, ROUNDS, BATCH, ACCOUNTS = 300, 4, 150, 40
 ALLOWANCE_S = 2.0
 
 
@@ -40,11 +40,11 @@ def check_exact(scheduler: SyncScheduler, folder: Path, count: int) -> None:
 def test_rolling_stops_under_load_lose_nothing_and_double_nothing(
     scheduler: SyncScheduler, start_worker: Start, tmp_path: Path
 ) -> None:
-    # C3.1, C3.5: three workers, each replaced three times while all are busy.
+    # C3.1, C3.5: three workers, each replaced while all are busy.
     workers = [start_worker(concurrency=20, traced=False) for _ in range(3)]
     functions = [scheduler.app.functions[f"faulty:{name}"] for name in ("deposit", "deposit_in_thread")]
     stopped: list[WorkerProcess] = []
-    for round_ in range(9):
+    for round_ in range(ROUNDS):
         batch = range(round_ * BATCH, (round_ + 1) * BATCH)
         scheduler.schedule_many(
             functions[n % 2].after((n - batch[0]) * 5, str(tmp_path), f"a{n % ACCOUNTS}", 1) for n in batch
@@ -53,8 +53,8 @@ def test_rolling_stops_under_load_lose_nothing_and_double_nothing(
         stopped.append(workers.pop(0))
         stopped[-1].send(signal.SIGTERM)
         workers.append(start_worker(concurrency=20, traced=False))
-    assert [worker.process.wait(20) for worker in stopped] == [0] * 9
-    check_exact(scheduler, tmp_path, 9 * BATCH)
+    assert [worker.process.wait(20) for worker in stopped] == [0] * ROUNDS
+    check_exact(scheduler, tmp_path, ROUNDS * BATCH)
     for name in ("faulty:deposit", "faulty:deposit_in_thread"):
         assert all(job.deaths == () for job in scheduler.list(function=name, limit=1_000).jobs)
 
@@ -109,7 +109,7 @@ def test_stops_while_workers_start_lose_nothing(
     deposit = scheduler.app.functions["faulty:deposit"]
     scheduler.schedule_many(deposit.after(0, str(tmp_path), f"a{n % ACCOUNTS}", 1) for n in range(JOBS))
     codes = []
-    for number in range(8):
+    for number in range(5):
         victim = WorkerProcess(
             server_url, scheduler.app.namespace, tmp_path / f"v{number}.log", traced=False, concurrency=20
         )
