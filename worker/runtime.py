@@ -96,7 +96,7 @@ class Worker:
             name,
             self._outage,
             self._settings.lease_ms,
-            lambda now_ms: self._janitor.observe(now_ms),
+            lambda now_ms, asked: self._janitor.observe(now_ms, asked),
         )
         self._janitor = Janitor(
             self._store,

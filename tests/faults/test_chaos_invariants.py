@@ -26,7 +26,18 @@ HOUR_MS = 3_600_000
 def job(name: str, job_id: str, **fields: Any) -> Job:
     kind = "action" if name in ("notify", "tell", "audit", "probe") else "mutation"
     base = Job(
-        JobId(job_id), f"chaos:{name}", kind, [], {}, JobState.SUCCESS, "default", NOW, NOW, NOW + 5, NOW + 9, attempts=1
+        JobId(job_id),
+        f"chaos:{name}",
+        kind,
+        [],
+        {},
+        JobState.SUCCESS,
+        "default",
+        NOW,
+        NOW,
+        NOW + 5,
+        NOW + 9,
+        attempts=1,
     )
     return replace(base, **fields)
 
@@ -182,7 +193,9 @@ def test_doctored_books_are_reported(name: str) -> None:
     books = doctor(sound())
     found = violations(books)
     if name == "the drain":
-        found = [(one.number, text) for one in pace.check(books, pace.DRAIN_S + 0.1, quiet=False) for text in one.violations]
+        found = [
+            (one.number, text) for one in pace.check(books, pace.DRAIN_S + 0.1, quiet=False) for text in one.violations
+        ]
     assert number in {one for one, _ in found}, found
 
 
