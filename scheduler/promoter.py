@@ -32,7 +32,7 @@ class Promoter:
         name: Unlike any other's.
         outage: Told when Redis is away and back.
         lease_ms: The lease of the workers' jobs; the promoter's own is shorter, for the janitor sits beside it.
-        observe: Told Redis time with each answer, in epoch ms.
+        observe: Told Redis time with each answer, in epoch ms, and the monotonic seconds at which it was asked.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Promoter:
         name: str,
         outage: Outage,
         lease_ms: int = 10_000,
-        observe: Callable[[int], None] = lambda _: None,
+        observe: Callable[[int, float], None] = lambda *_: None,
     ) -> None:
         self._store = store
         self._listener = listener
@@ -58,8 +58,9 @@ class Promoter:
 
     async def step(self) -> Lead:
         """One call of the script: what it moved, and when the next job is due."""
+        asked = time.monotonic()
         lead = await self._store.run(transitions.promote(self.name, self._lease_ms, BATCH))
-        self._observe(lead.now_ms)
+        self._observe(lead.now_ms, asked)
         if lead.leads and not self.leads:
             _log.info("leads promoter=%s", self.name)
         self.leads = lead.leads

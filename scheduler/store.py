@@ -55,6 +55,19 @@ class _Commands(Protocol):
     def execute_command(self, *args: Any, **options: Any) -> Any: ...
 
 
+class _Client(redis.asyncio.Redis):
+    """An async client that says of a connection that is gone that it is gone."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await cast("_Commands", super()).execute_command(*args, **options)
+        except RuntimeError as error:
+            # What uvloop says of a write to a connection that the other side has just closed; asyncio raises OSError.
+            if "the handler is closed" not in str(error):
+                raise
+            raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
+
+
 class AsyncStore:
     """Runs transitions for one app from one event loop.
 
@@ -83,7 +96,7 @@ class AsyncStore:
         self._given = client
         self._limit = Limit(timeout_s, block_s)
         # Replies as the server sent them: what the client makes of some commands differs from version to version.
-        self._client = redis.asyncio.Redis(connection_pool=client.connection_pool)
+        self._client = _Client(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
         if not self.fake:
             self.contact.on_return(self._drop_idle)

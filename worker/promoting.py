@@ -49,7 +49,7 @@ async def promote(
         name,
         outage,
         lease_ms,
-        lambda now_ms: janitor.observe(now_ms),
+        lambda now_ms, asked: janitor.observe(now_ms, asked),
     )
     janitor = Janitor(
         store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage

@@ -48,6 +48,7 @@ from worker.outcome import (
     after_action,
     after_conflict,
     after_mutation,
+    after_stale,
     after_transient,
     give_back,
 )
@@ -95,7 +96,7 @@ class Worker:
             name,
             self._outage,
             self._settings.lease_ms,
-            lambda now_ms: self._janitor.observe(now_ms),
+            lambda now_ms, asked: self._janitor.observe(now_ms, asked),
         )
         self._janitor = Janitor(
             self._store,
@@ -426,9 +427,12 @@ class Worker:
 
     def _answered(self, held: Held, word: Word) -> None:
         log_answer(held, word)
-        if word in (Word.CONFLICT, Word.STALE):
+        if word is Word.CONFLICT:
             held.conflicts += 1
             self._follow(held, after_conflict(held))
+        elif word is Word.STALE:
+            held.stale += 1
+            self._follow(held, after_stale(held))
         elif word is Word.SEALED:
             self._follow(held, after_transient(held))
         else:
