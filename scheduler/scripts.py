@@ -69,6 +69,7 @@ NAMES = (
     "forget",
     "join",
     "leave",
+    "permit",
     "promote",
     "prune",
     "read",

@@ -278,7 +278,7 @@ def sort_error(error: Exception) -> NoReturn:
     if isinstance(error, Refused | DamagedKey):
         raise error
     text = str(error)
-    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError):
+    if isinstance(error, _NOT_PERMITTED) or any(word in text for word in _DENIED):
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command not allowed" in text:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
@@ -289,6 +289,8 @@ def sort_error(error: Exception) -> NoReturn:
     raise Refused(text) from error
 
 
+_NOT_PERMITTED = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
+_DENIED = ("ACL failure in script", "The user executing the script can't")
 _DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
 _PASSING = (
     "READONLY",

@@ -52,6 +52,13 @@ def users() -> list[str]:
     return [f"user {role} on >{PASSWORD} {' '.join(rules(role, NAMESPACES))}" for role in Role]
 
 
+def administer(url: str, *command: str | bytes | int) -> Any:
+    """A command that no client of the product sends; the reply as it came."""
+    with redis.Redis.from_url(url, protocol=2) as client:
+        client.response_callbacks.clear()
+        return client.execute_command(*command)
+
+
 def role_of_script(name: str) -> Role:
     """The one with the least rights that calls a script."""
     return next(role for role in (Role.PRODUCER, Role.OPERATOR, Role.WORKER) if name in SCRIPTS[role])

@@ -206,7 +206,9 @@ class Forget(Fault):
         if not found:
             return False
         one = self.choose(sorted(found, key=lambda consumer: (consumer["pending"] == 0, consumer["name"])))
-        world.details["entries of deleted consumers"] += world.server.admin.xgroup_delconsumer(ready, GROUP, one["name"])
+        world.details["entries of deleted consumers"] += world.server.admin.xgroup_delconsumer(
+            ready, GROUP, one["name"]
+        )
         return True
 
 

@@ -106,8 +106,12 @@ def dump(server: Any) -> None:
     print({k: v for k, v in found.items() if isinstance(v, int) and v})
     names = sorted(server.scan_iter(count=1000))
     from collections import Counter
+
     print(len(names), Counter(b":".join(n.split(b":")[:2]) for n in names))
-    print(sum(server.memory_usage(n, samples=0) or 0 for n in names), [(n, server.memory_usage(n, samples=0)) for n in names if (server.memory_usage(n, samples=0) or 0) > 1500])
+    print(
+        sum(server.memory_usage(n, samples=0) or 0 for n in names),
+        [(n, server.memory_usage(n, samples=0)) for n in names if (server.memory_usage(n, samples=0) or 0) > 1500],
+    )
 
 
 def _memory(server: Any) -> int:

@@ -145,7 +145,14 @@ def _read(phase: Phase, place: Place, world: World, ledger: Ledger) -> bookkeepi
     struck = world.injected[columns.POWER] + world.injected[columns.FAILOVER]
     with SyncScheduler(app, url=world.server.url) as scheduler:
         return bookkeeping.read(
-            scheduler, world.server.admin, PROMISES.get(phase.name, phase.name), opening, ledger, place.folder / "actions.log", world.shifts, struck
+            scheduler,
+            world.server.admin,
+            PROMISES.get(phase.name, phase.name),
+            opening,
+            ledger,
+            place.folder / "actions.log",
+            world.shifts,
+            struck,
         )
 
 

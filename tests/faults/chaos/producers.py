@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scheduler import Call, JobId, SyncScheduler, Unavailable
 from scheduler.ids import JobIds
@@ -44,7 +44,9 @@ class Producers:
         self._failed: list[BaseException] = []
         self._started = 0.0
         self._makers = [
-            threading.Thread(target=self._guard, args=(self._produce, planned[n::PRODUCERS]), name=f"chaos-producer-{n}")
+            threading.Thread(
+                target=self._guard, args=(self._produce, planned[n::PRODUCERS]), name=f"chaos-producer-{n}"
+            )
             for n in range(PRODUCERS)
         ]
         self._others = [

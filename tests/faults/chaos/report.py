@@ -20,7 +20,9 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         for finding in outcome.findings:
             for violation in finding.violations[:MOST_SHOWN]:
-                console.print(f"[bold red]violated in {outcome.phase.name}:[/] {finding.number}. {finding.name}: ", end="")
+                console.print(
+                    f"[bold red]violated in {outcome.phase.name}:[/] {finding.number}. {finding.name}: ", end=""
+                )
                 console.print(violation, markup=False)
             if more := len(finding.violations) - MOST_SHOWN:
                 if more > 0:

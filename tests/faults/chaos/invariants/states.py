@@ -75,7 +75,8 @@ def _children(books: Books) -> Finding:
         names = Counter(child.name.partition(":")[2] for child in born.pop(parent.id, ()))
         wanted = CHILDREN[parent.name.partition(":")[2]] if parent.state is JobState.SUCCESS else ()
         finding.check(
-            names == Counter(wanted), lambda parent=parent, names=names: f"{parent.id}, {parent.state}: {dict(names)}"  # type: ignore[misc]
+            names == Counter(wanted),
+            lambda parent=parent, names=names: f"{parent.id}, {parent.state}: {dict(names)}",  # type: ignore[misc]
         )
     for teller in books.of("tell"):
         names = Counter(child.name.partition(":")[2] for child in born.pop(teller.id, ()))
