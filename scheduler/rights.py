@@ -32,7 +32,7 @@ _CONNECTION: Final = frozenset({"PING", "SELECT", "TIME", "EVAL", "EVALSHA"})
 _PRODUCER_SCRIPTS: Final = frozenset(
     {"cancel", "check", "count", "declare", "describe", "read", "schedule", "show", "unwatch", "watch"}
 )
-_OPERATOR_SCRIPTS: Final = frozenset({"forget", "tally"})
+_OPERATOR_SCRIPTS: Final = frozenset({"examine", "forget", "mend", "survey", "tally"})
 
 SCRIPTS: Final[Mapping[Role, frozenset[str]]] = {
     Role.PRODUCER: _PRODUCER_SCRIPTS,
@@ -45,7 +45,7 @@ SCRIPTS: Final[Mapping[Role, frozenset[str]]] = {
 }  # fmt: skip
 """The scripts that each role calls."""
 
-_PRODUCER_SENDS: Final = frozenset({"BLPOP", "SMEMBERS", "XRANGE", "ZRANGE"})
+_PRODUCER_SENDS: Final = frozenset({"BLPOP", "HGET", "SMEMBERS", "XRANGE", "ZRANGE"})
 
 SENDS: Final[Mapping[Role, frozenset[str]]] = {
     Role.PRODUCER: _PRODUCER_SENDS,

@@ -250,7 +250,8 @@ def sent_by(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         words: list[ast.expr] = []
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            words = node.args if node.func.attr in ("command", "execute", "send_command") else []
+            before = {"command": 0, "execute": 0, "send_command": 0, "block": 1}.get(node.func.attr)
+            words = [] if before is None else node.args[before:]
         elif isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
             words = node.value.elts
         texts = [str(word.value) if isinstance(word, ast.Constant) else "" for word in words[:2]]
