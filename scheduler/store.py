@@ -422,7 +422,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
     if isinstance(error, Refused | DamagedKey):
         raise error
     text = str(error)
-    if isinstance(error, _REFUSED):
+    if isinstance(error, _REFUSED) or any(word in text for word in _DENIED):
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command not allowed" in text:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
@@ -436,7 +436,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
 
 
 _REFUSED = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
-
+_DENIED = ("ACL failure in script", "The user executing the script can't")
 _DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
 _PASSING = (
     "READONLY",

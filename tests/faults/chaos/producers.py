@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scheduler import Call, JobId, SyncScheduler, Unavailable
 from scheduler.ids import JobIds
