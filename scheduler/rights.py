@@ -29,7 +29,7 @@ _CONNECTION: Final = frozenset({"PING", "SELECT", "TIME", "EVAL", "EVALSHA"})
 _PRODUCER_SCRIPTS: Final = frozenset(
     {"cancel", "check", "count", "declare", "describe", "read", "schedule", "show", "unwatch", "watch"}
 )
-_OPERATOR_SCRIPTS: Final = frozenset({"forget", "tally"})
+_OPERATOR_SCRIPTS: Final = frozenset({"examine", "forget", "mend", "survey", "tally"})
 
 SCRIPTS: Final[Mapping[Role, frozenset[str]]] = {
     Role.PRODUCER: _PRODUCER_SCRIPTS,
@@ -53,7 +53,10 @@ SENDS: Final[Mapping[Role, frozenset[str]]] = {
         }
     ),
     Role.OPERATOR: _PRODUCER_SENDS
-    | {"EXISTS", "GET", "HGETALL", "HKEYS", "INFO", "SCAN", "XINFO|GROUPS", "XLEN", "ZCARD", "ZCOUNT"},
+    | {
+        "ACL|DRYRUN", "ACL|WHOAMI", "CONFIG|GET", "EXISTS", "GET", "HGETALL", "HKEYS", "INFO", "SCAN", "XINFO|GROUPS",
+        "XLEN", "XPENDING", "ZCARD", "ZCOUNT", "ZSCAN",
+    },
 }  # fmt: skip
 """The commands that each role sends outside scripts, besides `_CONNECTION`; a subcommand as `XGROUP|CREATE`."""
 
