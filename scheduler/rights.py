@@ -56,7 +56,10 @@ SENDS: Final[Mapping[Role, frozenset[str]]] = {
         }
     ),
     Role.OPERATOR: _PRODUCER_SENDS
-    | {"EXISTS", "GET", "HGETALL", "HKEYS", "INFO", "SCAN", "XINFO|GROUPS", "XLEN", "ZCARD", "ZCOUNT"},
+    | {
+        "ACL|DRYRUN", "ACL|WHOAMI", "CONFIG|GET", "EXISTS", "GET", "HGETALL", "HKEYS", "INFO", "SCAN", "XINFO|GROUPS",
+        "XLEN", "XPENDING", "ZCARD", "ZCOUNT", "ZSCAN",
+    },
 }  # fmt: skip
 """The commands that each role sends outside scripts, besides `_CONNECTION`; a subcommand as `XGROUP|CREATE`."""
 
