@@ -38,6 +38,7 @@ deliver = _of("include/deliver", "schedule", "retry", "cancel")
 due = _of("include/due", "promote")
 entry = _of("include/entry", "commit_documents", "read")
 spec = _of("include/spec", "schedule")
+stranded = _of("include/stranded", "redeliver")
 versions = _of("include/versions", "commit")
 scans = _of("include/versions", "commit_scans")
 withdraw = _of("include/withdraw", "cancel")
@@ -279,6 +280,13 @@ MUTANTS = [
     retry("giving back counts as a death", "redis.call('HDEL', NS .. 'status:' .. id, 'deaths')"),
     retry("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
     redeliver("the old entry stays", "drop_entry(one.queue, one.entry)"),
+    stranded("what is held is taken away", "entries[i][1], 1) > 0 then", "entries[i][1], 1) > 1 then"),
+    stranded("what waits is taken for handed out", "stream, '-', last,", "stream, '-', '+',"),
+    stranded("only the first", "count = limit", "return found"),
+    stranded("more than it was asked for", "or count == limit", "or count == 1000"),
+    redeliver("a deleted consumer's job waits for ever", "ipairs(stranded)", "ipairs({})"),
+    redeliver("a deleted consumer counts as a death", "if not one.stranded then", "if true then"),
+    redeliver("a deleted consumer's entries count as held", "held - (one.stranded and 0 or 1)", "held - 1"),
     redeliver("poison comes back with its company", "one.deaths > 1 and one.deaths < cap", "false"),
     redeliver("no pause is longer than the first", "2 ^ (one.deaths - 2)", "1"),
     redeliver("pauses grow without end", ", MOST_AGAIN_MS)", ", 1e12)"),
