@@ -291,9 +291,7 @@ MUTANTS = [
     redeliver("no pause is longer than the first", "2 ^ (one.deaths - 2)", "1"),
     redeliver("pauses grow without end", ", MOST_AGAIN_MS)", ", 1e12)"),
     redeliver("all pause as long", "* (tonumber(one.id:sub(-4), 36) * 40503 % 65536 + 1) / 65536", ""),
-    redeliver("the old token stays with the pause", """'token', 'entry')
-      add_due""", """'entry')
-      add_due"""),
+    redeliver("the old token stays with the pause", "'token', 'entry')\n      add_due", "'entry')\n      add_due"),
     redeliver("deaths are not counted", "tonumber(status[3] or 0) + 1", "1"),
     redeliver("what was given back comes twice", " and status[2] == fields.token"),
     redeliver("what has ended comes back", "if status and not status[1] and", "if status and"),

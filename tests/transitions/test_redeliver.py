@@ -180,7 +180,7 @@ def test_a_deleted_consumer(world: World) -> None:
 
 
 def test_a_deleted_consumer_among_others(world: World) -> None:
-    # C7.3: what is held, and what nobody was handed yet, is left alone; what is behind something held waits for its end.
+    # C7.3: what is held, and what nobody was handed yet, is left alone; what is behind something held comes later.
     world.make_group()
     ids = [world.schedule() for _ in range(5)]
     held = [world.claim(worker=worker, count=1)[0] for worker in ("w1", "w1", "w2", "w1")]

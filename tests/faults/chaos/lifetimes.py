@@ -1,4 +1,4 @@
-"""The table of `scheduler/keys.py`, read as it is written: which keys there are, of what type, and how long they live."""
+"""The table of `scheduler/keys.py`, read as it is written: which keys there are, their types and lifetimes."""
 
 from __future__ import annotations
 
