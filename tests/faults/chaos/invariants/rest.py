@@ -98,7 +98,7 @@ def _memory(rest: Rest) -> Finding:
 
 def _connections(rest: Rest) -> Finding:
     finding = Finding(6, "no connection is left when all workers have ended")
-    finding.check(not rest.connections, f"{len(rest.connections)} are left: {rest.connections[0]}")
+    finding.check(not rest.connections, f"{len(rest.connections)} are left: {rest.connections[:1]}")
     return finding
 
 
