@@ -58,6 +58,11 @@ test-matrix: servers ## Run the tests of scripts, rooms, workers and the guide o
 		DUESTREAM_TEST_SERVER=$$server $(PYTEST) -q $(MATRIX) || exit 1; \
 	done
 
+.PHONY: chaos
+chaos: servers ## Break everything for eight minutes, and check every promise (LONG=1: two hours; SEED=, SCHEDULE=, SERVER=)
+	$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) \
+		$(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SERVER),--server $(SERVER))
+
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the arrows between packages
 	$(BIN)/ruff format --check .
@@ -89,7 +94,7 @@ bench: $(READY) ## Measure throughput, lateness, contention, and what an idle wo
 	$(BIN)/python -m benchmarks.contention
 
 .PHONY: ci
-ci: lint test test-redis7 wheel ## What CI runs: lint, tests, some of them on Redis 7.0, the wheel and its demo
+ci: lint test test-redis7 chaos wheel ## What CI runs: lint, tests, some of them on Redis 7.0, the chaos, the wheel and its demo
 
 .PHONY: clean
 clean: ## Remove what the other targets made
