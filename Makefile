@@ -72,6 +72,11 @@ test-matrix: servers ## Run the tests of scripts, rooms, workers and the guide o
 outage: $(READY) ## Have Redis away for five minutes (OUTAGE_S), in several ways, and see work go on
 	OUTAGE_S=$(OUTAGE_S) $(PYTEST) tests/faults/test_outages.py -s -k "$(OUTAGE_S) or two_seconds"
 
+.PHONY: chaos
+chaos: servers ## Break everything for eight minutes, and check every promise (LONG=1: two hours; SEED=, SCHEDULE=, SERVER=)
+	$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) \
+		$(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SERVER),--server $(SERVER))
+
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the arrows between packages
 	$(BIN)/ruff format --check .
@@ -103,7 +108,7 @@ bench: $(READY) ## Measure throughput, lateness, contention, and what an idle wo
 	$(BIN)/python -m benchmarks.contention
 
 .PHONY: ci
-ci: lint test test-redis7 test-acl-some wheel ## What CI runs: lint, tests, some of them on Redis 7.0 and under users, the wheel and its demo
+ci: lint test test-redis7 test-acl-some chaos wheel ## What CI runs: lint, tests, some on Redis 7.0 and under users, chaos, the wheel and its demo
 
 .PHONY: clean
 clean: ## Remove what the other targets made
