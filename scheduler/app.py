@@ -18,7 +18,10 @@ from scheduler.settings import (
     Limits,
     at_least_zero,
     check_exceptions,
+    check_limits,
     check_namespace,
+    check_url,
+    check_whole,
 )
 from scheduler.sql_context import BlockingSqlContext, SqlContext
 from scheduler.table import Document, Index, Table
@@ -83,6 +86,17 @@ class QueryDecorator(Protocol):
     def __call__(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
 
 
+def check_app(app: object) -> App:
+    """Check that a client is given an app.
+
+    Raises:
+        InvalidOption: It is something else.
+    """
+    if not isinstance(app, App):
+        raise InvalidOption(f"app: expected an App, got a {type(app).__name__}")
+    return app
+
+
 class App:
     """A namespace and its registered functions.
 
@@ -109,11 +123,11 @@ class App:
         limits: Limits | None = None,
     ) -> None:
         self.namespace = check_namespace(namespace)
-        self.url = url
+        self.url = check_url(url)
         self.keep_s = at_least_zero("keep_s", keep_s)
-        self.keep_count = int(at_least_zero("keep_count", keep_count))
+        self.keep_count = check_whole("keep_count", keep_count)
         self.transient = check_exceptions(transient)
-        self.limits = limits or Limits()
+        self.limits = check_limits(limits)
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
         """The mutations and actions by name."""

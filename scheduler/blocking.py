@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from scheduler import operations
+from scheduler.app import App, check_app
 from scheduler.call import Call
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
@@ -26,13 +27,12 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
+from scheduler.settings import check_url
 from scheduler.store import BlockingStore, blocking_client
 from scheduler.transaction import Glance
 
 if TYPE_CHECKING:
     import redis
-
-    from scheduler.app import App
 
 
 class SyncScheduler(BlockingScheduling):
@@ -48,8 +48,8 @@ class SyncScheduler(BlockingScheduling):
     def __init__(
         self, app: App, *, url: str | None = None, trusted: bool = True, client: redis.Redis | None = None
     ) -> None:
-        self.app = app
-        self._url = url
+        self.app = check_app(app)
+        self._url = check_url(url)
         self._client = client
         self._clock = RedisClock()
         self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)

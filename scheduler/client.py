@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from scheduler import operations, transitions
+from scheduler.app import App, check_app
 from scheduler.batcher import Batcher
 from scheduler.call import Call, Request
 from scheduler.catalog import IndexCatalog
@@ -28,14 +29,13 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
 from scheduler.scheduling import Scheduling
+from scheduler.settings import check_url
 from scheduler.store import AsyncStore, ServerError, async_client
 from scheduler.transaction import Glance
 from scheduler.transitions import Word
 
 if TYPE_CHECKING:
     import redis.asyncio
-
-    from scheduler.app import App
 
 T = TypeVar("T")
 
@@ -61,8 +61,8 @@ class Scheduler(Scheduling):
         trusted: bool = True,
         client: redis.asyncio.Redis | None = None,
     ) -> None:
-        self.app = app
-        self._url = url
+        self.app = check_app(app)
+        self._url = check_url(url)
         self._client = client
         self._clock = RedisClock()
         self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)

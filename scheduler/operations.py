@@ -15,7 +15,7 @@ from scheduler.call import Call, Request, check_size, make_request
 from scheduler.description import DAMAGED
 from scheduler.errors import DamagedData, InvalidCall, JobCanceled, JobFailed, JobNotFound, NotAllowed, UnknownFunction
 from scheduler.job import CancelOutcome, Job, JobState
-from scheduler.settings import DEFAULT_QUEUE
+from scheduler.settings import DEFAULT_QUEUE, check_flag
 from scheduler.transitions import Argument, Transition
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ class Producer:
     ids: JobIds
     clock: RedisClock
     trusted: bool = True
+
+    def __post_init__(self) -> None:
+        check_flag("trusted", self.trusted)
 
 
 def read_clock(clock: RedisClock) -> Steps[None]:

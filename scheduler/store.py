@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -21,6 +22,7 @@ from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.transitions import Argument, Transition
 
+P = TypeVar("P", redis.BlockingConnectionPool, redis.asyncio.BlockingConnectionPool)
 T = TypeVar("T")
 
 TIMEOUT_S = 5.0
@@ -30,6 +32,7 @@ READER_NAME = "duestream-reader"
 _CONNECTIONS = 32
 _CONNECT_TIMEOUT_S = 5.0
 _RETRIES = 3
+_MOST_PORT = 65_535
 CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 """What `execute` raises when no answer came."""
 
@@ -182,10 +185,7 @@ def async_client(url: str, *, block_s: float | None = None) -> redis.asyncio.Red
         InvalidUrl: The url cannot be read.
     """
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
-    try:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
-    except ValueError as error:
-        raise InvalidUrl(f"url: {error}") from error
+    pool = _pool(redis.asyncio.BlockingConnectionPool, url, retry=retry, **_options(block_s))
     return redis.asyncio.Redis.from_pool(pool)
 
 
@@ -199,18 +199,35 @@ def reader_client(url: str, block_s: float, connected: Callable[[int], None]) ->
 
     options = _options(block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), 0)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
+    pool = _pool(redis.asyncio.BlockingConnectionPool, url, retry=retry, **options)
     return redis.asyncio.Redis.from_pool(pool)
 
 
 def blocking_client(url: str, *, block_s: float | None = None) -> redis.Redis:
     """The blocking twin of `async_client`."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
+    return redis.Redis.from_pool(_pool(redis.BlockingConnectionPool, url, retry=retry, **_options(block_s)))
+
+
+def _pool(kind: type[P], url: str, **options: Any) -> P:
+    """A pool of connections to a url.
+
+    Raises:
+        InvalidUrl: It cannot be read. The client's own library finds some of that out when it connects, or never.
+    """
     try:
-        pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
-    except ValueError as error:
+        if not url.isprintable():
+            raise ValueError("it has control characters")  # noqa: TRY301  said in one place
+        pool = kind.from_url(url, timeout=TIMEOUT_S, **options)
+        path = urlsplit(url).path.strip("/")
+        if not url.startswith("unix:") and path and not path.isdigit():
+            raise ValueError(f"the database has to be a number, got {path!r:.60}")  # noqa: TRY301
+        made = pool.connection_class(**pool.connection_kwargs)  # not connected: only its options are looked at
+        if not 0 <= getattr(made, "port", 0) <= _MOST_PORT:
+            raise ValueError("the port has to be a number up to 65535")  # noqa: TRY301
+    except (ValueError, TypeError, AttributeError) as error:
         raise InvalidUrl(f"url: {error}") from error
-    return redis.Redis.from_pool(pool)
+    return pool
 
 
 def _options(block_s: float | None) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What breaks from outside: faults and bad input."""
