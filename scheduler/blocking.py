@@ -27,7 +27,7 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
-from scheduler.settings import check_url
+from scheduler.settings import check_patience, check_url
 from scheduler.store import BlockingStore, blocking_client
 from scheduler.transaction import Glance
 
@@ -145,7 +145,7 @@ class SyncScheduler(BlockingScheduling):
 
     def result(self, job_id: str, timeout: float | None = None) -> Any:
         """Wait for a job to end, and return its result; see `Scheduler.result`."""
-        job_id = parse_job_id(job_id)
+        job_id, timeout = parse_job_id(job_id), check_patience(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         if not wait_blocking(self._store, job_id, deadline):
             raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s")

@@ -29,7 +29,7 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
 from scheduler.scheduling import Scheduling
-from scheduler.settings import check_url
+from scheduler.settings import check_patience, check_url
 from scheduler.store import AsyncStore, ServerError, async_client
 from scheduler.transaction import Glance
 from scheduler.transitions import Word
@@ -215,7 +215,7 @@ class Scheduler(Scheduling):
             JobNotFound: There is no record of it.
             ResultTimeout: It had not ended in time.
         """
-        job_id = parse_job_id(job_id)
+        job_id, timeout = parse_job_id(job_id), check_patience(timeout)
         store, mailbox = self._opened.get()
         try:
             async with asyncio.timeout(timeout):

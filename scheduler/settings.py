@@ -54,8 +54,10 @@ class Limits:
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidOption(f"limits: {one.name}: expected a whole number of at least 1, got {_show(value)}")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
+                raise InvalidOption(
+                    f"limits: {one.name}: expected a whole number from 1 to {_MOST:,}, got {_show(value)}"
+                )
 
 
 def url_from(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -100,6 +102,11 @@ def at_least_zero(name: str, value: object) -> float:
     if value > _MOST:
         raise InvalidOption(f"{name}: expected at most {_MOST:,}, got {_show(value)}")
     return value
+
+
+def check_patience(timeout: object) -> float | None:
+    """Check how many seconds somebody waits, None for ever."""
+    return None if timeout is None else at_least_zero("timeout", timeout)
 
 
 def check_whole(name: str, value: object) -> int:

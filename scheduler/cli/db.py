@@ -163,7 +163,8 @@ def _plan(
     from scheduler.cli.conditions import read_conditions
 
     if fields is not None:
-        plan = plan.walking(_index(session, plan.table, fields), read_conditions(conditions))
+        wanted = read_conditions(conditions)
+        plan = plan.walking(_index(session, plan.table, fields), wanted)
     if desc:
         plan = plan.ordered("desc")
     return plan if cursor is None else plan.resumed(cursor)

@@ -34,6 +34,8 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """The same with its line breaks and tabs, and without what a terminal would obey."""
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 

@@ -112,7 +112,7 @@ def _session(client: Any, app: App | None, namespace: str | None) -> Session:
     from scheduler.keys import Keys
     from scheduler.store import BlockingStore
 
-    app = app or App(namespace or _only_namespace(BlockingStore(Keys(""), client)))
+    app = app or App(_only_namespace(BlockingStore(Keys(""), client)) if namespace is None else namespace)
     store = BlockingStore(Keys(app.namespace), client)
     clock = RedisClock()
     store.drive(operations.read_clock(clock))
