@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from scheduler.db import BlockingQuery, Query
     from scheduler.documents import UNSET
     from scheduler.embedded import EmbeddedServer
+    from scheduler.encryption import ENCRYPTED
     from scheduler.errors import (
+        BadSignature,
         ConfigurationError,
         DamagedData,
         DuestreamError,
@@ -33,19 +35,22 @@ if TYPE_CHECKING:
         JobCanceled,
         JobFailed,
         JobNotFound,
+        KeyMissing,
         LimitExceeded,
         NotAllowed,
+        NotDecryptable,
         NotOpen,
         NotUnique,
         QueueFull,
         ResultTimeout,
+        TimeLimitExceeded,
         TooManyConflicts,
         Unavailable,
         UnknownFunction,
     )
     from scheduler.function import Function, Kind
     from scheduler.ids import JobId
-    from scheduler.job import CancelOutcome, Job, JobError, JobState
+    from scheduler.job import CancelOutcome, Death, Job, JobError, JobState
     from scheduler.listing import JobPage
     from scheduler.query import Page
     from scheduler.settings import Limits
@@ -53,9 +58,11 @@ if TYPE_CHECKING:
     from scheduler.table import Document, Table
 
 __all__ = [
+    "ENCRYPTED",
     "UNSET",
     "ActionContext",
     "App",
+    "BadSignature",
     "BlockingActionContext",
     "BlockingMutationContext",
     "BlockingQuery",
@@ -65,6 +72,7 @@ __all__ = [
     "CancelOutcome",
     "ConfigurationError",
     "DamagedData",
+    "Death",
     "Document",
     "DuestreamError",
     "DuplicateFunction",
@@ -88,11 +96,13 @@ __all__ = [
     "JobNotFound",
     "JobPage",
     "JobState",
+    "KeyMissing",
     "Kind",
     "LimitExceeded",
     "Limits",
     "MutationContext",
     "NotAllowed",
+    "NotDecryptable",
     "NotOpen",
     "NotUnique",
     "Page",
@@ -104,6 +114,7 @@ __all__ = [
     "SqlContext",
     "SyncScheduler",
     "Table",
+    "TimeLimitExceeded",
     "TooManyConflicts",
     "Unavailable",
     "UnknownFunction",
@@ -119,7 +130,9 @@ _HOMES = {
     "scheduler.db": ("BlockingQuery", "Query"),
     "scheduler.documents": ("UNSET",),
     "scheduler.embedded": ("EmbeddedServer",),
+    "scheduler.encryption": ("ENCRYPTED",),
     "scheduler.errors": (
+        "BadSignature",
         "ConfigurationError",
         "DamagedData",
         "DuestreamError",
@@ -137,12 +150,15 @@ _HOMES = {
         "JobCanceled",
         "JobFailed",
         "JobNotFound",
+        "KeyMissing",
         "LimitExceeded",
         "NotAllowed",
+        "NotDecryptable",
         "NotOpen",
         "NotUnique",
         "QueueFull",
         "ResultTimeout",
+        "TimeLimitExceeded",
         "TooManyConflicts",
         "Unavailable",
         "UnknownFunction",
@@ -154,6 +170,7 @@ _HOMES = {
     "scheduler.ids": ("JobId",),
     "scheduler.job": (
         "CancelOutcome",
+        "Death",
         "Job",
         "JobError",
         "JobState",

@@ -19,6 +19,7 @@ from scheduler.errors import ResultTimeout
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.keys import Keys
 from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
 from scheduler.location import locate
@@ -52,7 +53,8 @@ class SyncScheduler(BlockingScheduling):
         self._url = check_url(url)
         self._client = client
         self._clock = RedisClock()
-        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
+        self._keyring = Keyring.of(app)
+        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted, self._keyring)
         self._tables = Tables(app.tables, IndexCatalog())
         self._opened: Opened[BlockingStore] = Opened(
             f"SyncScheduler of app {app.namespace!r}", "with SyncScheduler(app) as scheduler"
@@ -113,7 +115,7 @@ class SyncScheduler(BlockingScheduling):
 
     def get(self, job_id: str) -> Job | None:
         """One job's record, None where there is none (C5.4)."""
-        return self._store.drive(operations.get(parse_job_id(job_id)))
+        return self._store.drive(operations.get(parse_job_id(job_id), self._keyring))
 
     def list(
         self,
@@ -128,7 +130,7 @@ class SyncScheduler(BlockingScheduling):
     ) -> JobPage:
         """One page of jobs; see `Scheduler.list`."""
         wanted = JobFilter.of(state, function, queue, before, after)
-        return self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor))
+        return self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor, self._keyring))
 
     def count(
         self,
@@ -149,7 +151,7 @@ class SyncScheduler(BlockingScheduling):
         deadline = None if timeout is None else time.monotonic() + timeout
         if not wait_blocking(self._store, job_id, deadline):
             raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s")
-        return self._store.drive(operations.outcome(self.app, job_id))
+        return self._store.drive(operations.outcome(self.app, job_id, self._keyring))
 
     @property
     def db(self) -> BlockingDatabaseReader:

@@ -21,6 +21,7 @@ from scheduler.errors import ResultTimeout
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.keys import Keys
 from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
 from scheduler.location import locate
@@ -65,7 +66,8 @@ class Scheduler(Scheduling):
         self._url = check_url(url)
         self._client = client
         self._clock = RedisClock()
-        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
+        self._keyring = Keyring.of(app)
+        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted, self._keyring)
         self._tables = Tables(app.tables, IndexCatalog())
         self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
             self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES, (ServerError,)
@@ -165,7 +167,7 @@ class Scheduler(Scheduling):
 
     async def get(self, job_id: str) -> Job | None:
         """One job's record, None where there is none (C5.4)."""
-        return await self._store.drive(operations.get(parse_job_id(job_id)))
+        return await self._store.drive(operations.get(parse_job_id(job_id), self._keyring))
 
     async def list(
         self,
@@ -187,7 +189,7 @@ class Scheduler(Scheduling):
             cursor: Where the page before said to go on.
         """
         wanted = JobFilter.of(state, function, queue, before, after)
-        return await self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor))
+        return await self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor, self._keyring))
 
     async def count(
         self,
@@ -214,6 +216,7 @@ class Scheduler(Scheduling):
             JobCanceled: It was canceled.
             JobNotFound: There is no record of it.
             ResultTimeout: It had not ended in time.
+            KeyMissing: The result is encrypted with a key that is not at hand.
         """
         job_id, timeout = parse_job_id(job_id), check_patience(timeout)
         store, mailbox = self._opened.get()
@@ -222,7 +225,7 @@ class Scheduler(Scheduling):
                 await mailbox.wait(job_id)
         except TimeoutError:
             raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s") from None
-        return await store.drive(operations.outcome(self.app, job_id))
+        return await store.drive(operations.outcome(self.app, job_id, self._keyring))
 
     @property
     def db(self) -> DatabaseReader:

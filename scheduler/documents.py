@@ -11,7 +11,16 @@ from scheduler.errors import InvalidDocument, NotUnique
 from scheduler.ids import JobIds
 from scheduler.query import Page, Plan
 from scheduler.reading import Reads
-from scheduler.table import Document, Table, check_document_id, check_key, check_table, fields_of, name_of
+from scheduler.table import (
+    Document,
+    Table,
+    check_document_id,
+    check_key,
+    check_table,
+    fields_of,
+    name_of,
+    unpack_document,
+)
 from scheduler.transaction import Scope, Transaction
 from scheduler.walk import STEP, walk
 

@@ -76,9 +76,10 @@ class WorkerView:
 class FunctionView:
     """One function that a live deployment registered; `parameters` as `Parameters.describe` gives them.
 
-    `finished` has the number of its jobs that ended, by state, and `conflicts` how often its mutations were run again
-    because something they had read was changed; both are None where Redis was not asked. They count from the first job
-    on, also those whose records were removed.
+    `finished` has the number of its jobs that ended, by state, `conflicts` how often its mutations were run again
+    because something they had read was changed, and `refused` how many of its jobs failed for their signature or for
+    what was altered; all are None where Redis was not asked. They count from the first job on, also those whose records
+    were removed.
     """
 
     name: str
@@ -89,6 +90,7 @@ class FunctionView:
     doc: str
     finished: dict[str, int] | None = None
     conflicts: int | None = None
+    refused: int | None = None
 
     @classmethod
     def of(cls, name: str, described: Mapping[str, Any], tally: Mapping[str, int] | None = None) -> FunctionView:
@@ -102,6 +104,7 @@ class FunctionView:
             doc=str(described.get("doc", "")),
             finished=None if tally is None else {state.value: tally.get(state.value, 0) for state in FINAL},
             conflicts=None if tally is None else tally.get("conflicts", 0),
+            refused=None if tally is None else tally.get("refused", 0),
         )
 
 

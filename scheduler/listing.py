@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from scheduler import due, transitions
 from scheduler.errors import InvalidOption
 from scheduler.job import FINAL, CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.settings import check_name, check_queue
@@ -96,7 +97,9 @@ class _Source:
     newest_first: bool = False
 
 
-def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | None = None) -> Steps[JobPage]:
+def list_jobs(
+    keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | None = None, keyring: Keyring | None = None
+) -> Steps[JobPage]:
     """One page: pending jobs first (ready, then by due time), then those in progress, then ended ones, newest first.
 
     Raises:
@@ -110,7 +113,7 @@ def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | Non
     scanned = 0
     while at < len(sources) and scanned < MOST_SCANNED and len(jobs) < limit:
         ids, places, more = yield from _scan(sources[at], place)
-        found = yield transitions.show(ids) if ids else transitions.show([])
+        found = yield transitions.show(ids, keyring)
         scanned += max(1, len(ids))
         for job, next_place in zip(found, places, strict=True):
             place = next_place

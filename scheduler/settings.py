@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from scheduler.errors import InvalidOption
 
 DEFAULT_QUEUE = "default"
+URL_VARIABLE = "REDIS_URL"
 KEEP_S = 7 * 24 * 3600
 KEEP_COUNT = 100_000
 
@@ -62,7 +63,7 @@ class Limits:
 
 def url_from(environment: Mapping[str, str] = os.environ) -> str | None:
     """The server's url from `REDIS_URL`, None where it is not set or empty."""
-    return environment.get("REDIS_URL") or None
+    return environment.get(URL_VARIABLE) or None
 
 
 def check_namespace(namespace: object) -> str:

@@ -6,7 +6,9 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -22,7 +24,6 @@ from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.transitions import Argument, Transition
 
-P = TypeVar("P", redis.BlockingConnectionPool, redis.asyncio.BlockingConnectionPool)
 T = TypeVar("T")
 
 TIMEOUT_S = 5.0
@@ -185,8 +186,7 @@ def async_client(url: str, *, block_s: float | None = None) -> redis.asyncio.Red
         InvalidUrl: The url cannot be read.
     """
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
-    pool = _pool(redis.asyncio.BlockingConnectionPool, url, retry=retry, **_options(block_s))
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_pool(_async_pool(url, retry, _options(url, block_s)))
 
 
 def reader_client(url: str, block_s: float, connected: Callable[[int], None]) -> redis.asyncio.Redis:
@@ -197,46 +197,78 @@ def reader_client(url: str, block_s: float, connected: Callable[[int], None]) ->
         await connection.send_command("CLIENT", "ID")
         connected(int(await connection.read_response()))
 
-    options = _options(block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
+    options = _options(url, block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), 0)
-    pool = _pool(redis.asyncio.BlockingConnectionPool, url, retry=retry, **options)
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_pool(_async_pool(url, retry, options))
 
 
 def blocking_client(url: str, *, block_s: float | None = None) -> redis.Redis:
     """The blocking twin of `async_client`."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
-    return redis.Redis.from_pool(_pool(redis.BlockingConnectionPool, url, retry=retry, **_options(block_s)))
+    with _reading_url():
+        pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(url, block_s))
+        _check_url(url, pool)
+    return redis.Redis.from_pool(pool)
 
 
-def _pool(kind: type[P], url: str, **options: Any) -> P:
-    """A pool of connections to a url.
-
-    Raises:
-        InvalidUrl: It cannot be read. The client's own library finds some of that out when it connects, or never.
-    """
-    try:
-        if not url.isprintable():
-            raise ValueError("it has control characters")  # noqa: TRY301  said in one place
-        pool = kind.from_url(url, timeout=TIMEOUT_S, **options)
-        path = urlsplit(url).path.strip("/")
-        if not url.startswith("unix:") and path and not path.isdigit():
-            raise ValueError(f"the database has to be a number, got {path!r:.60}")  # noqa: TRY301
-        made = pool.connection_class(**pool.connection_kwargs)  # not connected: only its options are looked at
-        if not 0 <= getattr(made, "port", 0) <= _MOST_PORT:
-            raise ValueError("the port has to be a number up to 65535")  # noqa: TRY301
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidUrl(f"url: {error}") from error
+def _async_pool(url: str, retry: AsyncRetry, options: dict[str, Any]) -> redis.asyncio.ConnectionPool:
+    with _reading_url():
+        pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
+        _check_url(url, pool)
     return pool
 
 
-def _options(block_s: float | None) -> dict[str, Any]:
+@contextlib.contextmanager
+def _reading_url() -> Iterator[None]:
+    """Whatever is wrong with a url is said without showing it: what cannot be read may be a part of the password.
+
+    Raises:
+        InvalidUrl: Without a cause, which a traceback would show.
+    """
+    try:
+        yield
+    except InvalidUrl:
+        raise
+    except (ValueError, TypeError, exceptions.RedisError) as error:
+        text = str(error)
+        known = text if text.startswith(_HARMLESS) else "it cannot be read"
+        raise InvalidUrl(
+            f"url: {known} (expected redis://user:password@host:6379/0, rediss:// for TLS, or unix://path; "
+            "characters of user and password other than letters and digits percent-encoded)"
+        ) from None
+
+
+_HARMLESS = ("Redis URL must specify one of", "Invalid value for '", "Invalid SSL", "Python wasn't built with SSL")
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+def _check_url(url: str, pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
+    """What the client would look at with the first connection only, or never: a database of letters is 0 to it.
+
+    Raises:
+        InvalidUrl: A port, a database, or a file of TLS that cannot be.
+        TypeError, RedisError: An option that there is not, or a value that cannot be.
+    """
+    if not url.isprintable():
+        raise InvalidUrl("url: it has control characters")
+    if not url.startswith("unix:"):
+        if urlsplit(url).path.strip("/").isdigit() is not bool(urlsplit(url).path.strip("/")):
+            raise InvalidUrl("url: the database has to be a number")
+        if not 0 <= pool.connection_kwargs.get("port", 0) <= _MOST_PORT:
+            raise InvalidUrl(f"url: the port has to be a number up to {_MOST_PORT}")
+    for option in _FILES:
+        file = pool.connection_kwargs.get(option)
+        if file is not None and not Path(file).is_file():
+            raise InvalidUrl(f"url: {option}: there is no file {file}")
+    pool.connection_class(**pool.connection_kwargs)
+
+
+def _options(url: str, block_s: float | None) -> dict[str, Any]:
     """What redis-py would otherwise choose for us: its defaults repeat blocking reads and other unsafe commands."""
-    return {
+    network = {"socket_connect_timeout": _CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    return (network if not url.startswith("unix:") else {}) | {
         "protocol": 2,
         "socket_timeout": TIMEOUT_S if block_s is None else block_s + TIMEOUT_S,
-        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
-        "socket_keepalive": True,
         "health_check_interval": 30 if block_s is None else 0,
         "max_connections": _CONNECTIONS,
     }

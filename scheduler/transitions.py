@@ -16,6 +16,7 @@ from scheduler.call import Request
 from scheduler.description import read_description
 from scheduler.errors import DamagedData
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -379,6 +380,25 @@ def renew(
     return Transition(scripts.load("renew"), argv, read)
 
 
+def sustain(
+    worker: str,
+    lease_ms: int,
+    beat_ms: int,
+    age_ms: int,
+    limit: int,
+    seen: Mapping[str, str],
+    clock_ms: int | None = None,
+) -> Transition[tuple[int, int]]:
+    """Renew what a worker had in hand, by its name. Reads how many entries and how many actions were.
+
+    `seen` has, for each queue, the id of the last entry that the worker has taken notice of.
+    """
+    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, beat_ms, age_ms, limit]
+    for queue, entry in seen.items():
+        argv.extend((queue, entry))
+    return Transition(scripts.load("sustain"), argv, lambda reply: (int(reply[0]), int(reply[1])))
+
+
 def join(
     worker: str,
     beat_ms: int,
@@ -477,11 +497,11 @@ def forget(index: str) -> Transition[bool]:
     return Transition(scripts.load("forget"), ["", index], bool)
 
 
-def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
-    """Read the records of jobs, None for an id that has none."""
+def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:
+    """Read the records of jobs, None for an id that has none; what is encrypted, as far as there is a key for it."""
 
     def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
-        return Job.read(job_id, spec, dict(zip(pairs[::2], pairs[1::2], strict=True))) if spec else None
+        return Job.read(job_id, spec, dict(zip(pairs[::2], pairs[1::2], strict=True)), keyring) if spec else None
 
     def parse(reply: Any) -> list[Job | None]:
         return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]

@@ -93,8 +93,11 @@ def give_back(held: Held, delay_ms: int) -> Retry:
 
 
 def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
-    """What passes with time: the delivery goes back, and comes again later each time (C3.3)."""
-    return give_back(held, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
+    """What passes with time: the delivery goes back, and comes again later each time (C3.3).
+
+    Conflicts do not count: of a job that many want, the first lost connection would make it wait for minutes.
+    """
+    return give_back(held, max(1, jitter(held.delivery.attempt, *_TRANSIENT_MS)))
 
 
 def after_action(held: Held, ended: Ended) -> Next:

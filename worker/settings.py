@@ -26,6 +26,7 @@ class WorkerSettings:
         grace_s: How long actions may go on after a stop was asked for.
         burst: Stop when nothing is due.
         promote: Promote and clean beside the work.
+        keeper: Have a process that renews the leases while a handler blocks all threads of this one.
         name: Unlike any other's.
     """
 
@@ -36,6 +37,7 @@ class WorkerSettings:
     grace_s: float = 25.0
     burst: bool = False
     promote: bool = True
+    keeper: bool = True
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
 
     def __post_init__(self) -> None:
