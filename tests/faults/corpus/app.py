@@ -43,6 +43,10 @@ def make_app(  # noqa: C901  one after the other, none with a branch of its own
         """Writes a value of the corpus into a document."""
         await ctx.db.insert("kept", {"value": (bad.get(case) or good[case]).make()}, key="one")
 
+    @app.mutation(name="corpus:read")
+    async def read(ctx: MutationContext, document: str) -> bool:
+        return await ctx.db.get(document) is not None
+
     @app.mutation(name="corpus:schedule")
     async def schedule(ctx: MutationContext, case: str) -> None:
         """Schedules with a value of the corpus: as its delay, its time or its argument."""

@@ -135,7 +135,8 @@ class Stage:
         for queue in queues:
             if self.store.execute("XLEN", self.keys.ready(queue)):
                 found[f"ready {queue}"] = self.store.execute("XRANGE", self.keys.ready(queue), "-", "+", "COUNT", 3)
-                found[f"held {queue}"] = self.store.execute("XPENDING", self.keys.ready(queue), GROUP)
+                if self.store.execute("XINFO", "GROUPS", self.keys.ready(queue)):
+                    found[f"held {queue}"] = self.store.execute("XPENDING", self.keys.ready(queue), GROUP)
             if self.store.execute("ZCARD", self.keys.due(queue)):
                 found[f"due {queue}"] = self.store.execute("ZRANGE", self.keys.due(queue), 0, 3, "WITHSCORES")
         if self.store.execute("ZCARD", self.keys.running):
