@@ -138,6 +138,13 @@ def check_limits(limits: object) -> Limits:
     return limits or Limits()
 
 
+def check_timeout(value: object) -> float:
+    """Check the seconds that a client's call may take."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
+        raise InvalidOption(f"timeout: expected a number of seconds above 0, got {_show(value)}")
+    return float(value)
+
+
 def check_count(name: str, value: object) -> int:
     """Check a number of things to read at once."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_TAKEN:

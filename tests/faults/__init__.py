@@ -1,1 +1,0 @@
-"""What breaks from outside: faults and bad input."""
