@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -35,6 +36,7 @@ READER_NAME = "duestream-reader"
 
 _CONNECTIONS = 32
 _ASK_S = 2.0
+_MOST_PORT = 65_535
 
 CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 """What `execute` raises when no answer came."""
@@ -316,7 +318,7 @@ def blocking_client(url: str) -> redis.Redis:
         pool = redis.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, **_options(url)
         )
-        _check_url_options(pool)
+        _check_url(url, pool)
     pool.connection_class = PUNCTUAL.get(pool.connection_class, pool.connection_class)
     return redis.Redis.from_pool(pool)
 
@@ -326,7 +328,7 @@ def _async_pool(url: str, options: dict[str, Any]) -> redis.asyncio.ConnectionPo
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **options
         )
-        _check_url_options(pool)
+        _check_url(url, pool)
     return pool
 
 
@@ -354,13 +356,20 @@ _HARMLESS = ("Redis URL must specify one of", "Invalid value for '", "Invalid SS
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
-def _check_url_options(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
-    """The options in a url's query, which the client would look at with the first connection only.
+def _check_url(url: str, pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
+    """What the client would look at with the first connection only, or never: a database of letters is 0 to it.
 
     Raises:
-        InvalidUrl: A file of TLS is not there.
+        InvalidUrl: A port, a database, or a file of TLS that cannot be.
         TypeError, RedisError: An option that there is not, or a value that cannot be.
     """
+    if not url.isprintable():
+        raise InvalidUrl("url: it has control characters")
+    if not url.startswith("unix:"):
+        if urlsplit(url).path.strip("/").isdigit() is not bool(urlsplit(url).path.strip("/")):
+            raise InvalidUrl("url: the database has to be a number")
+        if not 0 <= pool.connection_kwargs.get("port", 0) <= _MOST_PORT:
+            raise InvalidUrl(f"url: the port has to be a number up to {_MOST_PORT}")
     for option in _FILES:
         file = pool.connection_kwargs.get(option)
         if file is not None and not Path(file).is_file():
