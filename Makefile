@@ -58,6 +58,10 @@ test-matrix: servers ## Run the tests of scripts, rooms, workers and the guide o
 		DUESTREAM_TEST_SERVER=$$server $(PYTEST) -q $(MATRIX) || exit 1; \
 	done
 
+.PHONY: test-blocked
+test-blocked: $(READY) ## Run handlers that hold the interpreter for a minute, and see that they keep their leases
+	LONG_BLOCK_S=60 $(PYTEST) -q tests/worker/test_keeper.py -k keeps_its_lease
+
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the arrows between packages
 	$(BIN)/ruff format --check .

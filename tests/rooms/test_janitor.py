@@ -32,7 +32,7 @@ async def test_a_paused_worker_is_not_handed_what_it_has_lost(
 
     store, stream = scheduler._store, Keys(app.namespace).ready("default")
     ids: list[int] = []
-    reader = AsyncStore(store.keys, reader_client(url, 10, ids.append))
+    reader = AsyncStore(store.keys, reader_client(url, ids.append), block_s=10)
 
     async def read() -> Any:
         return await reader.execute(
