@@ -60,7 +60,7 @@ class _Client(redis.asyncio.Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         try:
-            return await super().execute_command(*args, **options)
+            return await cast("_Commands", super()).execute_command(*args, **options)
         except RuntimeError as error:
             # What uvloop says of a write to a connection that the other side has just closed; asyncio raises OSError.
             if "the handler is closed" not in str(error):

@@ -27,6 +27,7 @@ def test_a_write_to_a_closed_connection_is_a_lost_connection(
             (connection,) = client.connection_pool._available_connections
 
             async def looks_well() -> bool:
+                assert connection._writer is not None
                 connection._writer.transport.abort()
                 return False
 
