@@ -77,6 +77,10 @@ chaos: servers ## Break everything for eight minutes, and check every promise (L
 	$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) \
 		$(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SERVER),--server $(SERVER))
 
+.PHONY: test-blocked
+test-blocked: $(READY) ## Run handlers that hold the interpreter for a minute, and see that they keep their leases
+	LONG_BLOCK_S=60 $(PYTEST) -q tests/worker/test_keeper.py -k keeps_its_lease
+
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the arrows between packages
 	$(BIN)/ruff format --check .
