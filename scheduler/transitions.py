@@ -63,6 +63,11 @@ class Delivery(NamedTuple):
     token: str
     attempt: int
 
+    @property
+    def entry_ms(self) -> int:
+        """Redis time when the entry was made, in epoch ms: the job was due by then."""
+        return int(self.entry.partition("-")[0])
+
 
 class Scan(NamedTuple):
     """A walk along a table or an index (see `lua/include/versions.lua`).
