@@ -6,6 +6,7 @@ itself.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
@@ -41,7 +42,38 @@ class _Commands(Protocol):
     def execute_command(self, *args: Any, **options: Any) -> Any: ...
 
 
-class AsyncStore:
+class AsyncRunner(ABC):
+    """Whatever runs transitions from an event loop."""
+
+    @abstractmethod
+    async def run(self, transition: Transition[T]) -> T:
+        """Run one transition.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
+            QueueFull: Redis is out of memory; nothing was applied.
+        """
+
+    @abstractmethod
+    async def command(self, *command: Any) -> Any:
+        """Run one plain command.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now.
+        """
+
+    async def drive(self, steps: Steps[T]) -> T:
+        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
+        reply = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
+
+
+class AsyncStore(AsyncRunner):
     """Runs transitions for one app from one event loop.
 
     Args:
@@ -58,12 +90,6 @@ class AsyncStore:
         self._client.response_callbacks.clear()
 
     async def run(self, transition: Transition[T]) -> T:
-        """Run one transition.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
-            QueueFull: Redis is out of memory; nothing was applied.
-        """
         script, argv = transition.script, transition.argv
         try:
             if self.fake:
@@ -85,25 +111,10 @@ class AsyncStore:
         return await cast("Awaitable[Any]", cast("_Commands", self._client).execute_command(*command))
 
     async def command(self, *command: Any) -> Any:
-        """Run one plain command.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now.
-        """
         try:
             return await self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
             sort_error(error)
-
-    async def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
-        reply = None
-        while True:
-            try:
-                step = steps.send(reply)
-            except StopIteration as stop:
-                return cast("T", stop.value)
-            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
 
     async def close(self) -> None:
         await self._given.aclose()
@@ -125,7 +136,7 @@ class BlockingStore:
         self._client.response_callbacks.clear()
 
     def run(self, transition: Transition[T]) -> T:
-        """Run one transition; raises as `AsyncStore.run` does."""
+        """Run one transition; raises as `AsyncRunner.run` does."""
         script, argv = transition.script, transition.argv
         try:
             if self.fake:
@@ -147,14 +158,14 @@ class BlockingStore:
         return cast("_Commands", self._client).execute_command(*command)
 
     def command(self, *command: Any) -> Any:
-        """Run one plain command; raises as `AsyncStore.command` does."""
+        """Run one plain command; raises as `AsyncRunner.command` does."""
         try:
             return self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
             sort_error(error)
 
     def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; see `AsyncStore.drive`."""
+        """Run an operation of `operations.py` step by step; see `AsyncRunner.drive`."""
         reply = None
         while True:
             try:

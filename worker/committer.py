@@ -36,12 +36,19 @@ class Committer:
         persistence: Sends each call until it is answered.
         worker: The worker's name, for the record.
         refresh: Learns the catalog of indexes anew, when a commit was made by an older one.
-        answered: Told what became of each delivery: OK, ALREADY, LOST, CONFLICT or STALE.
+        answered: Told what became of each delivery: OK, ALREADY, LOST, CONFLICT, STALE or FAILED.
+        max_deliveries: After so many deaths a job fails.
     """
 
     def __init__(
-        self, persistence: Persistence, worker: str, refresh: Callable[[], Awaitable[None]], answered: Answer
+        self,
+        persistence: Persistence,
+        worker: str,
+        refresh: Callable[[], Awaitable[None]],
+        answered: Answer,
+        max_deliveries: int,
     ) -> None:
+        self._max_deliveries = max_deliveries
         self._persistence = persistence
         self._worker = worker
         self._refresh = refresh
@@ -96,7 +103,7 @@ class Committer:
         return await self._persistence.run(transitions.finish(finishes))
 
     async def _retry(self, retries: Sequence[Retry]) -> Sequence[Word]:
-        return await self._persistence.run(transitions.retry(retries))
+        return await self._persistence.run(transitions.retry(retries, max_deliveries=self._max_deliveries))
 
 
 def _commit_bytes(commit: Commit) -> int:

@@ -15,6 +15,7 @@ from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
+from scheduler.effects import Effects
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.ids import JobIds
@@ -25,6 +26,7 @@ from scheduler.keys import Keys
 from scheduler.operations import Producer
 from scheduler.promoter import Promoter
 from scheduler.store import AsyncStore
+from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry, Word
 from worker.claimer import Claimer
 from worker.committer import Committer
@@ -33,6 +35,7 @@ from worker.delivery import Held, Interruption
 from worker.executor import Executor, not_runnable
 from worker.host import WorkerHost
 from worker.inbox import Inbox
+from worker.isolation import Isolation
 from worker.joblog import log_answer, log_retry
 from worker.lanes import Lanes
 from worker.lease import Lease
@@ -103,8 +106,11 @@ class Worker:
         self._claimer = Claimer(
             self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
         )
-        self._committer = Committer(self._persistence, name, self._presence.declare, self._answered)
-        self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
+        self._committer = Committer(
+            self._persistence, name, self._presence.declare, self._answered, self._settings.max_deliveries
+        )
+        self._isolation = Isolation(app, self._store, clock, catalog)
+        self._executor = Executor(self._settings.concurrency, app.limits.result_bytes, self._isolation)
         producer = Producer(app, JobIds(clock.now_ms), clock)
         self._host = WorkerHost(
             self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
@@ -159,7 +165,7 @@ class Worker:
     async def _join(self) -> bool:
         """Announce the worker, however long Redis is away; False if a stop was asked for meanwhile."""
         await self._connections.open_reader()
-        joining = asyncio.create_task(self._presence.join())
+        joining = asyncio.create_task(self._announce())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -173,6 +179,10 @@ class Worker:
             await self._close()
             raise
         return True
+
+    async def _announce(self) -> None:
+        await self._isolation.check()
+        await self._presence.join()
 
     async def _until_stopped(self, claiming: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
@@ -309,8 +319,12 @@ class Worker:
         if problem is not None:
             return after_mutation(held, problem, None, ())
         assert held.function is not None
-        transaction = self._host.transaction()
-        ended = await self._executor.run_mutation(held, held.function, self._host, transaction)
+        transaction: Transaction | Effects
+        if held.function.isolate:
+            ended, transaction = await self._executor.run_isolated(held, held.function)
+        else:
+            transaction = self._host.transaction()
+            ended = await self._executor.run_mutation(held, held.function, self._host, transaction)
         transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *held.function.transient)
         held.contended = transaction.contended
         if transaction.conflicted and held.interruption is None:
@@ -327,9 +341,9 @@ class Worker:
                     self._committer.commit(held, follows)
                 else:
                     self._committer.finish(held, follows)
-            case Retry(delay_ms=delay_ms):
+            case Retry():
                 held.failure = None
-                log_retry(held, delay_ms)
+                log_retry(held, follows)
                 self._committer.retry(held, follows)
             case InTurn(delay_ms) if not self._stopping.is_set():
                 if self._lanes.join(held):
@@ -446,5 +460,6 @@ class Worker:
 
     async def _close(self) -> None:
         self._executor.close()
+        await self._isolation.close()
         await self._lease.stop()
         await self._connections.close()
