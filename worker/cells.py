@@ -67,22 +67,23 @@ class Cell:
             ConfigurationError: It cannot import it, or that took longer than a minute.
             OSError: It ended by itself.
         """
+        self._reader, self._writer = await self.process.connect()
         try:
             async with asyncio.timeout(START_S):
-                self._reader, self._writer = await self.process.connect()
                 self._writer.write(hello)
                 word, rest = await self._next()
                 while word is Say.LOG:
                     relay(rest[0])
                     word, rest = await self._next()
+            if word is not Say.READY:
+                raise ConfigurationError(str(rest[0]))
         except TimeoutError as error:
             raise ConfigurationError(
                 f"isolate=True: a process of its own had not imported the app after {START_S:g} s (does the module "
                 'start the worker itself, without `if __name__ == "__main__"`?)'
             ) from error
-        if word is not Say.READY:
-            raise ConfigurationError(str(rest[0]))
-        self._listening = asyncio.create_task(self._listen())
+        finally:
+            self._listening = asyncio.create_task(self._listen())
 
     async def run(self, job: bytes) -> Frame:
         """Run one job to its end; what follows ENDED. Who is cancelled here must kill the cell.
@@ -101,15 +102,20 @@ class Cell:
 
     @property
     def is_dead(self) -> bool:
-        return self._listening is None or self._listening.done()
+        return self._listening is None or self._listening.done() or self.process.ended.done()
 
     async def leave(self) -> None:
         """End it gently, for a while, and then for sure."""
-        with contextlib.suppress(OSError):
-            self._writer.close()
+        self._writer.write_eof()
         await asyncio.wait([self.process.ended], timeout=_LEAVE_S)
         self.process.kill()
+        await self.gone()
+
+    async def gone(self) -> None:
+        """Wait until it has been killed or has ended, and the line is closed."""
         await self.process.ended
+        if self._listening is not None:
+            await self._listening
 
     async def _next(self) -> tuple[Say, Frame]:
         try:
@@ -128,6 +134,10 @@ class Cell:
             _log.error("a cell spoke nonsense, and is killed: pid=%d %s", self.process.pid, error)
             self.process.kill()
             self._fail("spoke nonsense, and was killed")
+        finally:
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
 
     async def _hear(self, word: Say, rest: Frame) -> None:
         match word:
@@ -137,8 +147,9 @@ class Cell:
                 relay(rest[0])
             case Say.ENTERED:
                 self._entered = True
-            case Say.ENDED if self._ending is not None and not self._ending.done():
-                self._ending.set_result(rest)
+            case Say.ENDED:
+                if self._ending is not None and not self._ending.done():  # else it is being killed, and came too late
+                    self._ending.set_result(rest)
             case _:
                 raise ValueError(f"{word.value} is not expected now")
 
@@ -204,7 +215,7 @@ class Cells:
             timer.cancel()
             self._begin_to_leave(cell)
         self._idle.clear()
-        await asyncio.gather(*[cell.process.ended for cell in self._all], *self._leaving)
+        await asyncio.gather(*[cell.gone() for cell in self._all], *self._leaving)
 
     async def _start(self) -> Cell:
         try:

@@ -57,14 +57,15 @@ for i = 1, count do
       redis.call('HDEL', NS .. 'status:' .. id, 'sealed')
     end
   end
-  if replies[i] == 'FAILED' then
-    redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
-    complete(id, 'failed', now, name, ARGV[at + 9], waiters[i], { 'error', ARGV[at + 10] })
-  elseif replies[i] == 'OK' and delay > 0 then
-    redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
-    add_due(queue, id, soon + delay, now)
-  elseif replies[i] == 'OK' then
+  if replies[i] == 'OK' and delay == 0 then
     deliver(queue, id, tonumber(attempts) + 1, nonce .. ':' .. i, heads[i])
+  elseif replies[i] ~= 'LOST' then
+    redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
+    if replies[i] == 'OK' then
+      add_due(queue, id, soon + delay, now)
+    else
+      complete(id, 'failed', now, name, ARGV[at + 9], waiters[i], { 'error', ARGV[at + 10] })
+    end
   end
 end
 settle_queues(now, nonce)

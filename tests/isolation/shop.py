@@ -204,12 +204,16 @@ async def call_isolated_mutation(ctx: MutationContext) -> int:
     return await ctx.run_mutation(deposit, "eve", 1)
 
 
+def refuse() -> None:
+    raise Refused("told")
+
+
 @app.mutation(isolate=True)
 def log(ctx: BlockingMutationContext) -> None:
     ctx.log.info("hello from %s", "inside")
     _log.warning("mine", extra={"color": Color.RED})
     try:
-        raise Refused("told")
+        refuse()
     except Refused:
         _log.exception("caught")
     _log.debug("not wanted")
@@ -217,8 +221,8 @@ def log(ctx: BlockingMutationContext) -> None:
 
 @app.action(isolate=True)
 def speak(ctx: BlockingActionContext, crash: bool = False) -> None:
-    print("on standard output")
-    print("on standard error", file=sys.stderr)
+    sys.stdout.write("on standard output\n")
+    sys.stderr.write("on standard error\n")
     ctx.log.info("logged before the crash")
     if crash:
         segfault()
