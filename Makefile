@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WHEEL_VENV := build/wheel-venv
 PYTEST := $(BIN)/python -m pytest
+MATRIX := tests/transitions tests/rooms tests/guide tests/worker tests/mutants
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## Explain every target
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "  %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say PYTHON=... ")'
@@ -34,9 +35,28 @@ bank: $(READY) ## Move money while workers are killed, and check that it adds up
 dev: $(READY) ## Run the example app with an embedded server and a worker that reloads
 	$(BIN)/duestream dev examples.shop:app
 
+.PHONY: servers
+servers: $(READY) ## Fetch Redis 7.0 and libfaketime for tests into build/servers, without root
+	$(BIN)/python -m tests.servers
+
+.PHONY: servers-all
+servers-all: $(READY) ## Fetch all servers of the matrix into build/servers
+	$(BIN)/python -m tests.servers --all
+
 .PHONY: test
-test: $(READY) ## Run all tests on the embedded server, and print the coverage
+test: servers ## Run all tests on the embedded server, and print the coverage
 	COVERAGE_FILE=.coverage $(PYTEST) --cov --cov-report=term:skip-covered
+
+.PHONY: test-redis7
+test-redis7: servers ## Run the tests of scripts and workers on Redis 7.0
+	DUESTREAM_TEST_SERVER=redis-7.0 $(PYTEST) -q tests/transitions tests/rooms tests/worker
+
+.PHONY: test-matrix
+test-matrix: servers ## Run the tests of scripts, rooms, workers and the guide on each server of the matrix that is here
+	for server in $$($(BIN)/python -m tests.servers | cut -d ' ' -f 1); do \
+		echo "== $$server"; \
+		DUESTREAM_TEST_SERVER=$$server $(PYTEST) -q $(MATRIX) || exit 1; \
+	done
 
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the arrows between packages
@@ -69,7 +89,7 @@ bench: $(READY) ## Measure throughput, lateness, contention, and what an idle wo
 	$(BIN)/python -m benchmarks.contention
 
 .PHONY: ci
-ci: lint test wheel ## What CI runs: lint, tests, the wheel and the demo from it
+ci: lint test test-redis7 wheel ## What CI runs: lint, tests, some of them on Redis 7.0, the wheel and its demo
 
 .PHONY: clean
 clean: ## Remove what the other targets made

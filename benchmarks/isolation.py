@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -62,13 +63,15 @@ async def rate(scheduler: Scheduler, name: str) -> float:
 async def measure(url: str) -> None:
     worker = Worker(app, Connections(url), WorkerSettings(concurrency=4))
     running = asyncio.create_task(worker.run())
-    sys.stdout.write(f"{'':34} {'p50 ms':>8} {'p99 ms':>8} {'jobs/s':>8}")
+    sys.stdout.write(f"{'':34} {'p50 ms':>8} {'p99 ms':>8} {'jobs/s':>8}\n")
     async with Scheduler(app, url=url) as scheduler:
         for name in app.functions:
             await latencies(scheduler, name)  # warm
             took = await latencies(scheduler, name)
             jobs = await rate(scheduler, name)
-            sys.stdout.write(f"{name:34} {statistics.median(took):8.2f} {took[len(took) * 99 // 100]:8.2f} {jobs:8.0f}")
+            sys.stdout.write(
+                f"{name:34} {statistics.median(took):8.2f} {took[len(took) * 99 // 100]:8.2f} {jobs:8.0f}\n"
+            )
     worker.stop()
     await running
 

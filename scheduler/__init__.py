@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scheduler.embedded import EmbeddedServer
     from scheduler.errors import (
         ConfigurationError,
+        DamagedData,
         DuestreamError,
         DuplicateFunction,
         IndexBuilding,
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
         InvalidJobId,
         InvalidOption,
         InvalidTimestamp,
+        InvalidUrl,
         InvalidValue,
         JobCanceled,
         JobFailed,
         JobNotFound,
         LimitExceeded,
         NotAllowed,
+        NotOpen,
         NotUnique,
         QueueFull,
         ResultTimeout,
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     )
     from scheduler.function import Function, Kind
     from scheduler.ids import JobId
-    from scheduler.job import CancelOutcome, Job, JobError, JobState
+    from scheduler.job import CancelOutcome, Death, Job, JobError, JobState
     from scheduler.listing import JobPage
     from scheduler.query import Page
     from scheduler.settings import Limits
@@ -61,6 +64,8 @@ __all__ = [
     "Call",
     "CancelOutcome",
     "ConfigurationError",
+    "DamagedData",
+    "Death",
     "Document",
     "DuestreamError",
     "DuplicateFunction",
@@ -74,6 +79,7 @@ __all__ = [
     "InvalidJobId",
     "InvalidOption",
     "InvalidTimestamp",
+    "InvalidUrl",
     "InvalidValue",
     "Job",
     "JobCanceled",
@@ -88,6 +94,7 @@ __all__ = [
     "Limits",
     "MutationContext",
     "NotAllowed",
+    "NotOpen",
     "NotUnique",
     "Page",
     "Query",
@@ -115,6 +122,7 @@ _HOMES = {
     "scheduler.embedded": ("EmbeddedServer",),
     "scheduler.errors": (
         "ConfigurationError",
+        "DamagedData",
         "DuestreamError",
         "DuplicateFunction",
         "IndexBuilding",
@@ -125,12 +133,14 @@ _HOMES = {
         "InvalidJobId",
         "InvalidOption",
         "InvalidTimestamp",
+        "InvalidUrl",
         "InvalidValue",
         "JobCanceled",
         "JobFailed",
         "JobNotFound",
         "LimitExceeded",
         "NotAllowed",
+        "NotOpen",
         "NotUnique",
         "QueueFull",
         "ResultTimeout",
@@ -145,6 +155,7 @@ _HOMES = {
     "scheduler.ids": ("JobId",),
     "scheduler.job": (
         "CancelOutcome",
+        "Death",
         "Job",
         "JobError",
         "JobState",

@@ -22,6 +22,7 @@ from scheduler.keys import Keys
 from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
 from scheduler.location import locate
 from scheduler.mailbox import wait_blocking
+from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
@@ -53,11 +54,13 @@ class SyncScheduler(BlockingScheduling):
         self._clock = RedisClock()
         self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
         self._tables = Tables(app.tables, IndexCatalog())
-        self._opened: BlockingStore | None = None
+        self._opened: Opened[BlockingStore] = Opened(
+            f"SyncScheduler of app {app.namespace!r}", "with SyncScheduler(app) as scheduler"
+        )
 
     def open(self) -> Self:
         """Connect; `with` does it. Raises as `Scheduler.open` does."""
-        if self._opened is None:
+        if not self._opened:
             client = self._client or blocking_client(locate(self.app, self._url))
             store = BlockingStore(Keys(self.app.namespace), client)
             try:
@@ -66,12 +69,12 @@ class SyncScheduler(BlockingScheduling):
                 if self._client is None:
                     store.close()
                 raise
-            self._opened = store
+            self._opened.put(store, owned=self._client is None)
         return self
 
     def close(self) -> None:
-        """Disconnect."""
-        store, self._opened = self._opened, None
+        """Disconnect. Twice is once."""
+        store = self._opened.take()
         if store is not None and self._client is None:
             store.close()
 
@@ -156,9 +159,7 @@ class SyncScheduler(BlockingScheduling):
 
     @property
     def _store(self) -> BlockingStore:
-        if self._opened is None:
-            raise RuntimeError("the SyncScheduler is not open: use `with SyncScheduler(app) as scheduler`")
-        return self._opened
+        return self._opened.get()
 
     def _find(self, function: AnyFunction | str) -> AnyFunction | str:
         return self.app.find(function)

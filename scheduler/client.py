@@ -24,6 +24,7 @@ from scheduler.keys import Keys
 from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
 from scheduler.location import locate
 from scheduler.mailbox import Mailbox
+from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
 from scheduler.scheduling import Scheduling
@@ -69,8 +70,9 @@ class Scheduler(Scheduling):
         self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
             self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES, (ServerError,)
         )
-        self._opened: AsyncStore | None = None
-        self._mailbox: Mailbox | None = None
+        self._opened: Opened[tuple[AsyncStore, Mailbox]] = Opened(
+            f"Scheduler of app {app.namespace!r}", "async with Scheduler(app) as scheduler"
+        )
 
     async def open(self) -> Self:
         """Connect; `async with` does it.
@@ -79,7 +81,7 @@ class Scheduler(Scheduling):
             ConfigurationError: No server is named, or it refused the credentials.
             Unavailable: It does not answer.
         """
-        if self._opened is None:
+        if not self._opened:
             url = None if self._client is not None else locate(self.app, self._url)
             store = AsyncStore(Keys(self.app.namespace), self._client or async_client(str(url)))
             try:
@@ -88,15 +90,15 @@ class Scheduler(Scheduling):
                 if self._client is None:
                     await store.close()
                 raise
-            self._opened = store
-            self._mailbox = Mailbox(store, url)
+            self._opened.put((store, Mailbox(store, url)), owned=self._client is None)
         return self
 
     async def close(self) -> None:
-        """Wait for what is on the wire, and disconnect."""
+        """Wait for what is on the wire, and disconnect. Twice is once."""
         await self._batcher.drain()
-        store, mailbox, self._opened, self._mailbox = self._opened, self._mailbox, None, None
-        if store is not None and mailbox is not None:
+        opened = self._opened.take()
+        if opened is not None:
+            store, mailbox = opened
             await mailbox.close()
             if self._client is None:
                 await store.close()
@@ -214,8 +216,7 @@ class Scheduler(Scheduling):
             ResultTimeout: It had not ended in time.
         """
         job_id = parse_job_id(job_id)
-        store, mailbox = self._store, self._mailbox
-        assert mailbox is not None
+        store, mailbox = self._opened.get()
         try:
             async with asyncio.timeout(timeout):
                 await mailbox.wait(job_id)
@@ -234,9 +235,7 @@ class Scheduler(Scheduling):
 
     @property
     def _store(self) -> AsyncStore:
-        if self._opened is None:
-            raise RuntimeError("the Scheduler is not open: use `async with Scheduler(app) as scheduler`")
-        return self._opened
+        return self._opened.get()[0]
 
     def _find(self, function: AnyFunction | str) -> AnyFunction | str:
         return self.app.find(function)

@@ -17,6 +17,9 @@
     ├── LimitExceeded (ValueError)        one mutation scheduled or wrote more than it may
     ├── TooManyConflicts                  a mutation run by an action lost to others again and again
     ├── ConfigurationError                no url, no server, an unusable setting
+    │   └── InvalidUrl (ValueError)       the url of a server that cannot be read
+    ├── NotOpen (RuntimeError)            a client that is not open, not yet or not any more
+    ├── DamagedData                       what Redis holds is not what duestream wrote
     ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
     │   ├── QueueFull                     Redis is out of memory and takes no more jobs
     │   └── IndexBuilding                 an index that is not built yet
@@ -88,6 +91,18 @@ class TooManyConflicts(DuestreamError):
 
 class ConfigurationError(DuestreamError):
     """Something outside the code is missing or unusable: a url, a server, a setting."""
+
+
+class InvalidUrl(ConfigurationError, ValueError):
+    """The url of a server that cannot be read."""
+
+
+class NotOpen(DuestreamError, RuntimeError):
+    """A client was used before it was opened, or after it was closed."""
+
+
+class DamagedData(DuestreamError):
+    """Redis holds something else than duestream wrote there: a key of the wrong type, a record that cannot be read."""
 
 
 class Unavailable(DuestreamError, ConnectionError):

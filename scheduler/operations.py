@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from scheduler import transitions
 from scheduler.call import Call, Request, check_size, make_request
-from scheduler.errors import InvalidCall, JobCanceled, JobFailed, JobNotFound, NotAllowed, UnknownFunction
+from scheduler.description import DAMAGED
+from scheduler.errors import DamagedData, InvalidCall, JobCanceled, JobFailed, JobNotFound, NotAllowed, UnknownFunction
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.settings import DEFAULT_QUEUE
 from scheduler.transitions import Argument, Transition
@@ -76,6 +77,8 @@ def _look_up(app: App, call: Call, described: dict[str, dict[str, Any] | None]) 
         app.check_owns(call.function)
         return call.function.queue, call.function.kind.value, call.function.internal
     found = described[call.name]
+    if found is DAMAGED:
+        raise DamagedData(f"function: what {call.name!r} was registered as in {app.namespace!r} is damaged")
     if found is not None:
         return str(found["queue"]), str(found["kind"]), bool(found["internal"])
     if not call.options.allow_unknown:
@@ -147,5 +150,7 @@ def outcome(app: App, job_id: str) -> Steps[Any]:
         raise JobFailed(job_id, job.error.type, job.error.message, job.error.traceback)
     if job.state is JobState.CANCELED:
         raise JobCanceled(f"job {job_id} was canceled")
+    if job.error is not None:  # it succeeded, but what it returned cannot be read any more
+        raise DamagedData(f"job {job_id}: {job.error.message}")
     function = app.functions.get(job.name)
     return job.result if function is None else function.parameters.returns.load_result(job.result)

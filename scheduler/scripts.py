@@ -79,6 +79,7 @@ NAMES = (
     "schedule",
     "seal",
     "show",
+    "sustain",
     "sweep",
     "tally",
     "unwatch",

@@ -37,8 +37,9 @@ class Spec(NamedTuple):
         try:
             _, created, scheduled, queue, name, kind, parent, key, args, kwargs = fields
             spec = cls(int(created), int(scheduled), queue, name, kind, parent, key, args, kwargs)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise InvalidValue(f"spec: damaged: {error}") from error
-        if not (isinstance(name, str) and isinstance(key, str) and isinstance(args, list) and isinstance(kwargs, dict)):
+        texts = (created, scheduled, queue, name, kind, parent, key)
+        if not (all(type(text) is str for text in texts) and type(args) is list and type(kwargs) is dict):
             raise InvalidValue("spec: damaged: a field of the wrong type")
         return spec

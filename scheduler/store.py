@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from scheduler.errors import ConfigurationError, QueueFull, Unavailable
+from scheduler.errors import ConfigurationError, DamagedData, DuestreamError, InvalidUrl, QueueFull, Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.transitions import Argument, Transition
@@ -36,6 +36,14 @@ CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
 ServerError = exceptions.ResponseError
 """What `execute` raises when the server refused a command."""
+
+
+class DamagedKey(DamagedData, exceptions.ResponseError):
+    """The server refused a call because of what a key holds: still one of its own errors, and one of ours."""
+
+
+class Refused(DuestreamError, exceptions.ResponseError):
+    """The server refused a call for a reason that nobody foresaw."""
 
 
 class _Commands(Protocol):
@@ -182,13 +190,13 @@ def async_client(url: str, *, block_s: float | None = None) -> redis.asyncio.Red
     """An async client for scripts; with `block_s`, for commands that block that long, which must not be sent again.
 
     Raises:
-        ConfigurationError: The url cannot be read.
+        InvalidUrl: The url cannot be read.
     """
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
     except ValueError as error:
-        raise ConfigurationError(f"url: {error}") from error
+        raise InvalidUrl(f"url: {error}") from error
     return redis.asyncio.Redis.from_pool(pool)
 
 
@@ -212,7 +220,7 @@ def blocking_client(url: str, *, block_s: float | None = None) -> redis.Redis:
     try:
         pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
     except ValueError as error:
-        raise ConfigurationError(f"url: {error}") from error
+        raise InvalidUrl(f"url: {error}") from error
     return redis.Redis.from_pool(pool)
 
 
@@ -234,7 +242,12 @@ def is_fake(client: object) -> bool:
 
 
 def sort_error(error: Exception) -> NoReturn:
-    """Sort the client's errors: what passes with time is `Unavailable`, the rest is ours to mend and stays as it is."""
+    """Sort the client's errors: what passes with time is `Unavailable`; what does not is ours or an operator's to mend.
+
+    All are of our tree; a refusal stays a `ServerError` too.
+    """
+    if isinstance(error, Refused | DamagedKey):
+        raise error
     text = str(error)
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError):
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
@@ -242,9 +255,12 @@ def sort_error(error: Exception) -> NoReturn:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
     if isinstance(error, CONNECTION_LOST) or _passes(text):
         raise Unavailable(f"Redis did not answer: {text or type(error).__name__}") from error
-    raise error
+    if isinstance(error, ServerError) and any(word in text for word in _DAMAGED):
+        raise DamagedKey(f"a key does not hold what duestream wrote there: {text}") from error
+    raise Refused(text) from error
 
 
+_DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
 _PASSING = (
     "READONLY",
     "LOADING",

@@ -16,6 +16,8 @@ import pytest
 import redis
 
 from scheduler import App, EmbeddedServer, Scheduler
+from scheduler.embedded import process
+from tests import servers
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -40,6 +42,16 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], deadline_s: flo
             return
         assert time.monotonic() < end, f"not so after {deadline_s:g} s"
         await asyncio.sleep(0.005)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def server_of_the_matrix() -> Iterator[None]:
+    """What `EmbeddedServer` starts in this process, where DUESTREAM_TEST_SERVER names another than Valkey 9."""
+    with pytest.MonkeyPatch.context() as patch:
+        chosen = servers.chosen()
+        if chosen is not None:
+            patch.setattr(process, "find_server", lambda: chosen)
+        yield
 
 
 @pytest.fixture(scope="session")

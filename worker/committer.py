@@ -103,7 +103,9 @@ class Committer:
         return await self._persistence.run(transitions.finish(finishes))
 
     async def _retry(self, retries: Sequence[Retry]) -> Sequence[Word]:
-        return await self._persistence.run(transitions.retry(retries, max_deliveries=self._max_deliveries))
+        return await self._persistence.run(
+            transitions.retry(retries, worker=self._worker, max_deliveries=self._max_deliveries)
+        )
 
 
 def _commit_bytes(commit: Commit) -> int:

@@ -205,6 +205,7 @@ class Executor:
         try:
             if prepare is not None:
                 await prepare()
+                held.entered = True  # it begins now
             limit = self._loop.call_later(function.timeout_s, held.interrupt, Interruption.TIME_LIMIT)
             ended = await call()
         except Conflict:

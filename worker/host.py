@@ -16,7 +16,7 @@ from scheduler.call import Request
 from scheduler.catalog import IndexCatalog
 from scheduler.context import MutationContext, QueryContext
 from scheduler.documents import Tables
-from scheduler.errors import TooManyConflicts
+from scheduler.errors import DamagedData, TooManyConflicts
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId
 from scheduler.job import JobState
@@ -58,7 +58,7 @@ class WorkerHost:
         self.tables = Tables(producer.app.tables, catalog)
         # Handlers that read or schedule at the same time share a call.
         self._reads: Batcher[Read, Snapshot] = Batcher(
-            self._send_reads, 100, _documents_read, _READ_DOCUMENTS, (ServerError,)
+            self._send_reads, 100, _documents_read, _READ_DOCUMENTS, (ServerError, DamagedData)
         )
         self._checks: Batcher[Check, Checked] = Batcher(
             self._send_checks, 100, _documents_checked, _CHECKED_DOCUMENTS, (ServerError,)

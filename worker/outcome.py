@@ -156,6 +156,10 @@ def death_error(held: Held, how: str) -> JobError:
 def describe(error: BaseException) -> JobError:
     """An exception as it is kept: bounded, storable, and safe from a `__str__` that raises."""
     try:
+        name = str(type(error).__name__)
+    except BaseException as again:  # noqa: BLE001  its class's class may do anything too
+        name = f"(a class whose name cannot be shown: {type(again).__name__})"
+    try:
         message = str(error)
     except BaseException as again:  # noqa: BLE001  a handler's exception may do anything when asked
         message = f"(its message cannot be shown: {type(again).__name__})"
@@ -164,12 +168,12 @@ def describe(error: BaseException) -> JobError:
     except BaseException as again:  # noqa: BLE001  as above
         trace = f"(its traceback cannot be shown: {type(again).__name__})"
     return JobError(
-        _storable(type(error).__name__), _storable(message)[:_MESSAGE_CHARS], _storable(trace)[-_TRACEBACK_CHARS:]
+        _storable(name)[:_MESSAGE_CHARS], _storable(message)[:_MESSAGE_CHARS], _storable(trace)[-_TRACEBACK_CHARS:]
     )
 
 
 def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return str.encode(text, "utf-8", "backslashreplace").decode("utf-8")  # not by what a subclass makes of it
 
 
 def _commit(

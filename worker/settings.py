@@ -23,6 +23,7 @@ class WorkerSettings:
         grace_s: How long actions may go on after a stop was asked for.
         burst: Stop when nothing is due.
         promote: Promote and clean beside the work.
+        keeper: Have a process that renews the leases while a handler blocks all threads of this one.
         name: Unlike any other's.
     """
 
@@ -33,25 +34,26 @@ class WorkerSettings:
     grace_s: float = 25.0
     burst: bool = False
     promote: bool = True
+    keeper: bool = True
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
 
     def __post_init__(self) -> None:
-        if isinstance(self.queues, str):
-            raise InvalidOption(f"queues: expected a tuple of names, got the text {self.queues!r}")
+        if not isinstance(self.queues, tuple | list):
+            raise InvalidOption(f"queues: expected a tuple of names, got {self.queues!r:.60}")
+        object.__setattr__(self, "queues", tuple(check_queue(queue) for queue in self.queues))
         if not self.queues or len(set(self.queues)) != len(self.queues):
             raise InvalidOption(
                 f"queues: expected different names, at least one, got {', '.join(self.queues) or 'none'}"
             )
-        object.__setattr__(self, "queues", tuple(check_queue(queue) for queue in self.queues))
         for name in ("concurrency", "lease_ms", "max_deliveries"):
             if not isinstance(getattr(self, name), int):
-                raise InvalidOption(f"{name}: expected an int, got {getattr(self, name)!r}")
+                raise InvalidOption(f"{name}: expected an int, got {getattr(self, name)!r:.60}")
         _at_least("concurrency", self.concurrency, 1, 10_000)
-        _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000)
+        _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000, " milliseconds")
         _at_least("max_deliveries", self.max_deliveries, 1, 1_000)
-        _at_least("grace_s", self.grace_s, 0, 86_400)
+        _at_least("grace_s", self.grace_s, 0, 86_400, " seconds")
 
 
-def _at_least(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not low <= value <= high:
-        raise InvalidOption(f"{name}: expected {low:,} to {high:,}, got {value}")
+def _at_least(name: str, value: float, low: float, high: float, unit: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InvalidOption(f"{name}: expected {low:,} to {high:,}{unit}, got {value!r:.60}")

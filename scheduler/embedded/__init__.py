@@ -43,8 +43,10 @@ class EmbeddedServer:
     Args:
         directory: Where data, log and locks live; made with mode 0700 and kept out of git.
         persistent: Append-only file, synced every second; if False no data is written to disk or read from it.
-        config: Further directives of the server's configuration file. They and `persistent` matter to the use that
-            starts the server; a server that runs already is shared as it is.
+        config: Further directives of the server's configuration file.
+        program: The server program to start, that of a Redis 7.0 or newer or of a Valkey; None: see `find_server`.
+
+    What is asked for matters to the use that starts the server; a server that runs already is shared as it is.
 
     A process that ends without `stop`, by a signal for instance, leaves the server to the other users or, as an
     orphan, to the next one.
@@ -59,8 +61,10 @@ class EmbeddedServer:
         *,
         persistent: bool = True,
         config: Mapping[str, str] | None = None,
+        program: Path | str | None = None,
     ) -> None:
         self._path = Path(directory)
+        self._program = None if program is None else Path(program).absolute()
         self._directives = directives(persistent=persistent, config=config or {})
         self._home: Home | None = None
         self._server: Server | None = None
@@ -77,7 +81,7 @@ class EmbeddedServer:
                 home = Home.make(self._path)
                 undo.callback(home.close)
                 with home.turn():
-                    server = join(home) or launch(home, self._directives)
+                    server = join(home) or launch(home, self._directives, self._program)
                     home.enter()
                 self._home, self._server = home, server
                 undo.pop_all()

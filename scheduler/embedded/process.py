@@ -86,9 +86,9 @@ def join(home: Home) -> Server | None:
     return _ready(home) if home.has_server() else None
 
 
-def launch(home: Home, configuration: str) -> Server:
+def launch(home: Home, configuration: str, program: Path | None = None) -> Server:
     """Start the server, on its former port if that is free."""
-    program = find_server()
+    program = program or find_server()
     for port in _ports(home):
         home.clear()
         home.record(url=url_of(port))

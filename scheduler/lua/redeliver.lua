@@ -12,6 +12,7 @@
 -- flags: allow-oom
 -- include: base
 -- include: spec
+-- include: death
 -- include: complete
 -- include: deliver
 -- include: due
@@ -54,14 +55,15 @@ local function read_fields(stream, entry)
 end
 
 -- What is known of a lost entry; without `deaths` where it counts no longer.
-local function look_at_entry(queue, stream, entry)
+local function look_at_entry(queue, stream, entry, consumer)
   local fields = read_fields(stream, entry)
-  local one = { queue = queue, entry = entry, id = fields.job }
-  local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed')
+  local one = { queue = queue, entry = entry, id = fields.job, worker = consumer }
+  local status = fields.job
+    and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
   if status and not status[1] and status[2] == fields.token then
     one.head = read_head(fields.job)
     one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
-    one.sealed = status[5]
+    one.sealed, one.died = status[5], status[6]
     local _, name, key = read_spec(one.head)
     one.name, one.key = name or '', key or ''
     check_complete(one.name, one.waiters)
@@ -78,7 +80,7 @@ local function find_lost(queue, stream)
     local entries = redis.call('XPENDING', stream, GROUP, 'IDLE', idle_ms, start, '+', limit)
     for _, entry in ipairs(entries) do
       if #found < limit and tonumber(entry[3]) >= idle_of(entry[2]) then
-        found[#found + 1] = look_at_entry(queue, stream, entry[1])
+        found[#found + 1] = look_at_entry(queue, stream, entry[1], entry[2])
       end
     end
     if #entries < limit or #found == limit then
@@ -110,7 +112,8 @@ for i, one in ipairs(lost) do
   drop_entry(one.queue, one.entry)
   held = held - 1
   if one.deaths then
-    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths))
+    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths),
+      'died', add_death(one.died, now, one.worker))
     if (one.deaths >= cap and not one.sealed) or one.head == '' then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
       complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })

@@ -2,7 +2,7 @@
 -- died, that is one of its deaths, and past the cap it fails (C3.4); but not a sealed one: its SQL may have committed.
 --
 -- KEYS  1 '{ns}:'
--- ARGV  1 clock in ms or '', 2 nonce, 3 most deaths of one job, 4 n, then n times:
+-- ARGV  1 clock in ms or '', 2 nonce, 3 worker's name, 4 most deaths of one job, 5 n, then n times:
 --         id, queue, entry, token, attempts made so far, delay in ms, function, conflicts that are among the attempts,
 --         '1' to take its seal off: the caller had the row in SQL, and has rolled back; else '',
 --         idempotency key or '', the error of a job whose process died (msgpack) or ''
@@ -11,42 +11,44 @@
 -- Cost  O(n log due). Caller: Committer.
 -- flags: allow-oom
 -- include: base
+-- include: death
 -- include: complete
 -- include: deliver
 -- include: due
 
 local ARGS = 11
 local now, soon = read_clock()
-local nonce, cap, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local replies, heads, deaths, waiters, seen = {}, {}, {}, {}, {}
+local nonce, worker, cap, count = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local replies, heads, deaths, seen = {}, {}, {}, {}
 
 check_wake()
 for i = 1, count do
-  local at = 5 + (i - 1) * ARGS
-  local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'deaths', 'waiters', 'sealed')
+  local at = 6 + (i - 1) * ARGS
+  local status =
+    redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
   look_at_queue(ARGV[at + 1])
   heads[i] = read_head(ARGV[at])
   redis.call('HLEN', NS .. 'stats:' .. ARGV[at + 6])
   replies[i] = (status[2] == ARGV[at + 3] and not status[1]) and not seen[ARGV[at]] and 'OK' or 'LOST'
   seen[ARGV[at]] = seen[ARGV[at]] or replies[i] == 'OK'
   if replies[i] == 'OK' and ARGV[at + 10] ~= '' then
-    deaths[i], waiters[i] = tonumber(status[3] or 0) + 1, status[4]
-    if deaths[i] >= cap and not status[5] then
-      check_complete(ARGV[at + 6], waiters[i])
+    deaths[i] = { number = tonumber(status[3] or 0) + 1, waiters = status[4], died = add_death(status[6], now, worker) }
+    if deaths[i].number >= cap and not status[5] then
+      check_complete(ARGV[at + 6], status[4])
       replies[i] = 'FAILED'
     end
   end
 end
 
 for i = 1, count do
-  local at = 5 + (i - 1) * ARGS
+  local at = 6 + (i - 1) * ARGS
   local id, queue, entry, attempts, delay = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], tonumber(ARGV[at + 5])
   local name = ARGV[at + 6]
   if replies[i] ~= 'LOST' then
     drop_entry(queue, entry)
     redis.call('HSET', NS .. 'status:' .. id, 'attempts', attempts)
     if deaths[i] then
-      redis.call('HSET', NS .. 'status:' .. id, 'deaths', int(deaths[i]))
+      redis.call('HSET', NS .. 'status:' .. id, 'deaths', int(deaths[i].number), 'died', deaths[i].died)
     else
       redis.call('HDEL', NS .. 'status:' .. id, 'deaths') -- its worker lived to tell
     end
@@ -64,7 +66,7 @@ for i = 1, count do
     if replies[i] == 'OK' then
       add_due(queue, id, soon + delay, now)
     else
-      complete(id, 'failed', now, name, ARGV[at + 9], waiters[i], { 'error', ARGV[at + 10] })
+      complete(id, 'failed', now, name, ARGV[at + 9], deaths[i].waiters, { 'error', ARGV[at + 10] })
     end
   end
 end

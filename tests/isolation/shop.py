@@ -77,7 +77,7 @@ def where(ctx: BlockingMutationContext) -> list[int]:
 
 
 @app.action(isolate=True)
-def act(ctx: BlockingActionContext, color: Color, account: Account, *numbers: int, **names: str) -> dict[str, Any]:
+def act(ctx: BlockingActionContext, /, color: Color, account: Account, *numbers: int, **names: str) -> dict[str, Any]:
     return {
         "color": color.name, "owner": account.owner, "numbers": list(numbers), "names": names, "pid": os.getpid(),
         "job": ctx.job_id, "attempt": ctx.attempt, "now": ctx.now,

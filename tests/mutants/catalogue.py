@@ -52,6 +52,7 @@ describe = _of("describe", "describe")
 expire = _of("expire", "expire")
 finish = _of("finish", "finish")
 forget = _of("forget", "forget")
+death = _of("include/death", "redeliver", "expire")
 join = _of("join", "join")
 leave = _of("leave", "leave")
 promote = _of("promote", "promote")
@@ -60,6 +61,7 @@ read = _of("read", "read", "commit")
 redeliver = _of("redeliver", "redeliver")
 reindex = _of("reindex", "reindex")
 renew = _of("renew", "renew")
+sustain = _of("sustain", "sustain")
 retry = _of("retry", "retry")
 schedule = _of("schedule", "schedule")
 seal = _of("seal", "seal")
@@ -277,11 +279,12 @@ MUTANTS = [
     retry("giving back counts as a death", "redis.call('HDEL', NS .. 'status:' .. id, 'deaths')"),
     retry("a death is not counted", "tonumber(status[3] or 0) + 1", "tonumber(status[3] or 0)"),
     retry("a death does not add to others", "tonumber(status[3] or 0) + 1", "1"),
-    retry("a death is counted and not kept", "redis.call('HSET', NS .. 'status:' .. id, 'deaths', int(deaths[i]))"),
-    retry("no cap of deaths", "deaths[i] >= cap and not status[5]", "false"),
-    retry("a sealed job dies for good", "deaths[i] >= cap and not status[5]", "deaths[i] >= cap"),
-    retry("one death too many", "deaths[i] >= cap and", "deaths[i] > cap and"),
-    retry("nobody is told of the last death", "waiters[i], { 'error'", "false, { 'error'"),
+    retry("a death is counted and not kept", "'deaths', int(deaths[i].number), 'died'", "'died'"),
+    retry("who died is not told", "'died', deaths[i].died", "'died', ''"),
+    retry("no cap of deaths", "deaths[i].number >= cap and not status[5]", "false"),
+    retry("a sealed job dies for good", "deaths[i].number >= cap and not status[5]", "deaths[i].number >= cap"),
+    retry("one death too many", "deaths[i].number >= cap and", "deaths[i].number > cap and"),
+    retry("nobody is told of the last death", "deaths[i].waiters, { 'error'", "false, { 'error'"),
     retry("the key of what died stays", "now, name, ARGV[at + 9],", "now, name, '',"),
     retry("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
     redeliver("the old entry stays", "drop_entry(one.queue, one.entry)"),
@@ -329,6 +332,20 @@ MUTANTS = [
     renew("a heartbeat without an end", "redis.call('PEXPIRE', NS .. 'worker:' .. worker, beat_ms)"),
     renew("a renewal counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
     renew("a canceled action is not told", "canceled[#canceled + 1] = id"),
+    sustain("another's action", "status[1] == 'inProgress' and status[2] == worker", "status[1] == 'inProgress'"),
+    sustain("an action that has ended", "status[1] == 'inProgress' and status[2] == worker", "status[2] == worker"),
+    sustain("what nobody has seen", "'-', ARGV[i + 1], limit", "'-', '+', limit"),
+    sustain("another's entry", "limit, worker)", "limit)"),
+    sustain("a worker that has left comes back", "redis.call('HLEN', beat) == 0", "false"),
+    sustain("a heartbeat without an end", "redis.call('PEXPIRE', beat, beat_ms)"),
+    sustain("it counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
+    sustain("an action's lease stays", "redis.call('ZADD', running, int(now + lease_ms), id)"),
+    sustain("the actions renewed first hide the others", "int(now + lease_ms - age_ms)", "'+inf'"),
+    sustain("one damaged status takes all", "redis.pcall('HMGET'", "redis.call('HMGET'"),
+    death("all deaths are kept", "math.max(1, #lines - MOST_DEATHS + 1)", "1", "redeliver"),
+    death("earlier deaths are forgotten", "(died or '')", "('')", "redeliver"),
+    redeliver("who died is not told", "'died', add_death(one.died, now, one.worker)", "'died', ''"),
+    expire("who died is not told", ", 'died', one.died }", " }"),
     leave(
         "deliveries go with the worker", "deliver(queue, fields.job,", "local _ = (function() end)(queue, fields.job,"
     ),

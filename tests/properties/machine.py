@@ -474,8 +474,8 @@ class Machine(RuleBasedStateMachine):
             for one in deliveries
         ]
         if given:
-            call = transitions.retry(given, self.now, max_deliveries=cap)
-            self.call(call, lambda now: self.model.retry(given, cap, now))
+            call = transitions.retry(given, self.now, worker=WORKERS[0], max_deliveries=cap)
+            self.call(call, lambda now: self.model.retry(given, WORKERS[0], cap, now))
 
     @precondition(lambda self: any(entry.holder for stream in self.model.streams.values() for entry in stream))
     @rule(worker=st.sampled_from(WORKERS))
@@ -500,6 +500,15 @@ class Machine(RuleBasedStateMachine):
         entries = {queue: ids for queue, ids in held.items() if ids}
         call = transitions.renew(worker, LEASE_MS, LONG_MS, len(actions), "17", actions, entries, self.now)
         self.call(call, lambda now: self.model.renew(worker, LEASE_MS, actions, entries, now))
+
+    @precondition(lambda self: self.held())
+    @rule(worker=st.sampled_from(WORKERS))
+    def sustain(self, worker: str) -> None:
+        """The worker's process stands still, and its keeper renews for it what it has seen."""
+        seen = {queue: entries[len(entries) // 2].id for queue in QUEUES if (entries := self.model.streams[queue])}
+        age_ms = IDLE_MS // 2
+        call = transitions.sustain(worker, age_ms + LEASE_MS, LONG_MS, age_ms, 1_000, seen, self.now)
+        self.call(call, lambda now: self.model.sustain(worker, age_ms + LEASE_MS, age_ms, seen, now))
 
     # Indexes
 

@@ -299,7 +299,7 @@ class Model:
         job.entry = None  # whoever holds it has lost it
         return outcome
 
-    def retry(self, retries: Sequence[Retry], cap: int, now: int) -> list[Word]:
+    def retry(self, retries: Sequence[Retry], worker: str, cap: int, now: int) -> list[Word]:
         heads, added, words = self.heads(), list[Due](), list[Word]()
         for one in retries:
             job = self.holder_of(one.delivery)
@@ -312,7 +312,7 @@ class Model:
             fails = bool(one.death) and deaths >= cap and "sealed" not in job.fields  # C3.4
             words.append(Word.FAILED if fails else Word.OK)
             if one.death:
-                job.fields["deaths"] = deaths
+                job.fields |= {"deaths": deaths, "died": _died(job, now, worker)}
             else:
                 job.fields.pop("deaths", None)  # its worker lived to tell
             self.stats[one.name, "conflicts"] += one.conflicts
@@ -336,7 +336,7 @@ class Model:
             job = entry.job
             self.drop(job)
             deaths = int(job.fields.get("deaths", 0)) + 1
-            job.fields |= {"attempts": entry.attempt, "deaths": deaths}
+            job.fields |= {"attempts": entry.attempt, "deaths": deaths, "died": _died(job, now, entry.holder)}
             if deaths >= cap and "sealed" not in job.fields:  # C3.4
                 self.end(job, "failed", now, error=error)
                 job.entry = None
@@ -351,8 +351,9 @@ class Model:
         """An action whose lease has ended is failed, and never run again (C3.5)."""
         ended = sorted((end, job_id) for job_id, end in self.running.items() if end <= now)[:limit]
         for _, job_id in ended:
-            self.end(self.jobs[job_id], "failed", now, error=error)
-            self.jobs[job_id].entry = None
+            job = self.jobs[job_id]
+            self.end(job, "failed", now, error=error, died=_died(job, now, str(job.fields["worker"])))
+            job.entry = None
         left = min(self.running.values(), default=None)
         return Expired(len(ended), None if left is None else max(0, left - now))
 
@@ -387,6 +388,19 @@ class Model:
                 entry.lost = False
         self.workers[worker] = {**self.workers.get(worker, {}), "seen": now, "running": len(actions), "reader": "17"}
         return transitions.Renewed(now, lost, canceled, held)
+
+    def sustain(self, worker: str, lease_ms: int, age_ms: int, seen: dict[str, str], now: int) -> tuple[int, int]:
+        """What the worker had in hand, up to the last entry that it has seen."""
+        if worker not in self.workers:
+            return 0, 0
+        self.workers[worker]["seen"] = now
+        actions = [job_id for job_id, end in self.running.items() if end <= now + lease_ms - age_ms]
+        mine = [job_id for job_id in actions if self.jobs[job_id].fields["worker"] == worker]
+        self.running |= dict.fromkeys(mine, now + lease_ms)
+        entries = [e for q in seen for e in self.streams[q] if e.holder == worker and e.lost and _not_after(e, seen[q])]
+        for entry in entries:
+            entry.lost = False
+        return len(entries), len(mine)
 
     def join(self, worker: str, fields: dict[str, int | str], now: int) -> int:
         self.workers[worker] = {**self.workers.get(worker, {}), "seen": now, **fields}
@@ -434,6 +448,16 @@ class Model:
 
 def _outcome(state: str, value: bytes) -> dict[str, bytes]:
     return {"result" if state == "success" else "error": value}
+
+
+def _not_after(entry: Entry, last: str) -> bool:
+    return [int(part) for part in entry.id.split("-")] <= [int(part) for part in last.split("-")]
+
+
+def _died(job: Job, now: int, worker: str) -> str:
+    """The last ten deaths, the newest last (C3.4)."""
+    before = str(job.fields.get("died", "")).splitlines()
+    return "\n".join([*before, f"{now} {worker}"][-10:])
 
 
 def _by_age(job: Job) -> tuple[int, int, str]:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from scheduler import transitions, values
+from scheduler.job import Death
 from scheduler.keys import GROUP
-from scheduler.transitions import Delivery, Redelivered, Transition, Word
+from scheduler.transitions import Delivery, Redelivered, Retry, Transition, Word
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 
 CAP = 3
@@ -197,3 +198,20 @@ def test_each_delivery_is_judged_by_the_lease_of_its_own_worker(world: World) ->
     world.command("HSET", world.keys.worker(consumer), "lease_ms", 1)
     assert world.run(redeliver()).redelivered == 1
     assert world.commit(delivery) == Word.LOST
+
+
+def test_who_died(world: World) -> None:
+    # C3.4: the last ten, the newest last; giving back in between changes nothing of that.
+    delivery = lose(world)
+    for death in range(12):
+        world.run(transitions.redeliver(LEASE_MS, 99, 10, ERROR, NOW + death))
+        (delivery,) = world.claim(worker=f"w{death}")
+        if death == 5:
+            world.run(transitions.retry([Retry(delivery, delivery.attempt, 0)], NOW))
+            (delivery,) = world.claim(worker=f"w{death}")
+        world.command(
+            "XCLAIM", world.keys.ready("q"), GROUP, f"w{death}", 0, delivery.entry, "IDLE", LEASE_MS + 1, "JUSTID"
+        )
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert job.deaths == tuple(Death(f"w{death - 1}", NOW + death) for death in range(2, 12))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler import transitions
-from scheduler.job import JobError
+from scheduler.job import Death, JobError
 from scheduler.transitions import Retry, Seal, Word
 from tests.transitions.conftest import NAME, NOW, World
 
@@ -47,6 +47,18 @@ def test_deaths_are_forgotten(world: World, delay: int) -> None:
     world.command("HSET", world.keys.status(delivery.job_id), "deaths", 2)
     assert world.run(transitions.retry([Retry(delivery, 1, delay)], NOW)) == [Word.OK]
     assert "deaths" not in world.status(delivery.job_id)
+
+
+def test_who_died(world: World) -> None:
+    # C3.4: the record tells which workers had it in hand.
+    delivery = world.deliver()
+    for number in (1, 2):
+        given = Retry(delivery, number, 0, NAME, death=DEATH)
+        assert world.run(transitions.retry([given], NOW + number, worker=f"w{number}")) == [Word.OK]
+        (delivery,) = world.claim()
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert job.deaths == (Death("w1", NOW + 1), Death("w2", NOW + 2))
 
 
 DEATH = JobError("ProcessDied", "its own process was ended by SIGSEGV").pack()
