@@ -1,8 +1,11 @@
 """A cell: a process that runs the handlers of functions with `isolate=True`, one at a time (`python -m worker.cell`).
 
 It imports the app anew, and runs each job with the rooms of the worker: the executor, the contexts and the transaction
-are here; Redis, the commit and the decision of what follows are in the worker, at the other end of the line. It ends
-when the worker does: by the end of the line, and on Linux by a signal, should a handler hold the interpreter.
+are here; Redis, the commit and the decision of what follows are in the worker, at the other end of the line.
+
+It ends when the worker does, however that dies. A fork of it, the guard, waits for nothing but the end of the line, and
+then kills the whole group: what a handler has started, too, and be it that a handler holds the interpreter. On Linux
+the kernel kills the cell itself, should somebody have killed the guard.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import faulthandler
 import io
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -150,8 +154,22 @@ def end_group() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+def post_guard(descriptor: int) -> None:
+    """Fork what ends this group when the worker is gone."""
+    if os.fork():
+        return
+    line = select.poll()
+    line.register(descriptor, 0)  # only that the other side is gone; it may have hung up before
+    line.poll()
+    end_group()
+
+
 def main(descriptor: int) -> None:
     """Import the app that the worker names, and serve it."""
+    # Whoever stops a whole group or container means the worker, which ends its cells. Not SIG_IGN: that is inherited.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    post_guard(descriptor)
     line = Line(descriptor)
     hello = line.hear()
     if hello is None:
@@ -178,15 +196,12 @@ def _prepare(line: Line, path: list[str], levels: dict[str, int]) -> None:
     sys.path[:] = path
     faulthandler.enable()  # where a segfault was, on standard error
     cast("io.TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)  # what was printed before a crash is out
-    # Whoever stops a whole group or container means the worker, which ends its cells. Not SIG_IGN: that is inherited.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
     relay.install(relay.Relay(lambda record: line.say(Say.LOG, record)), levels)
     os.register_at_fork(after_in_child=lambda: logging.basicConfig(force=True))
 
 
 def _die_with(parent: int) -> None:
-    """Be killed when the worker dies, even if a handler holds the interpreter for ever: Linux only."""
+    """Be killed when the worker dies: Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

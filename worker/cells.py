@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from scheduler.errors import ConfigurationError, InvalidValue
 from worker import frames
@@ -59,6 +60,7 @@ class Cell:
         self._entered = False
         self._ending: asyncio.Future[Frame] | None = None
         self._listening: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
 
     async def open(self, hello: bytes) -> None:
         """Have it import the app.
@@ -67,7 +69,11 @@ class Cell:
             ConfigurationError: It cannot import it, or that took longer than a minute.
             OSError: It ended by itself.
         """
-        self._reader, self._writer = await self.process.connect()
+        try:
+            self._reader, self._writer = await self.process.connect()
+        except BaseException:
+            self._closed.set()
+            raise
         try:
             async with asyncio.timeout(START_S):
                 self._writer.write(hello)
@@ -114,8 +120,7 @@ class Cell:
     async def gone(self) -> None:
         """Wait until it has been killed or has ended, and the line is closed."""
         await self.process.ended
-        if self._listening is not None:
-            await self._listening
+        await self._closed.wait()
 
     async def _next(self) -> tuple[Say, Frame]:
         try:
@@ -138,6 +143,7 @@ class Cell:
             self._writer.close()
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()
+            self._closed.set()
 
     async def _hear(self, word: Say, rest: Frame) -> None:
         match word:
@@ -173,7 +179,7 @@ class Cells:
         self._idle_s = idle_s
         self._all: set[Cell] = set()
         self._idle: dict[Cell, asyncio.TimerHandle] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
@@ -213,19 +219,20 @@ class Cells:
             self.discard(cell)
         for cell, timer in self._idle.items():
             timer.cancel()
-            self._begin_to_leave(cell)
+            self._spawn(cell.leave())
         self._idle.clear()
-        await asyncio.gather(*[cell.gone() for cell in self._all], *self._leaving)
+        await asyncio.gather(*self._tasks)
 
     async def _start(self) -> Cell:
+        hello = self._hello()
         try:
             cell = Cell(CellProcess(), self._answer)
         except OSError as error:
             raise CellUnavailable(f"no process of its own could be started: {error}") from error
         self._all.add(cell)
-        cell.process.ended.add_done_callback(lambda _: self._forget(cell))
+        self._spawn(self._bury(cell))
         try:
-            await cell.open(self._hello())
+            await cell.open(hello)
         except OSError as error:
             raise CellUnavailable(f"a process of its own ended before it was ready: it {error}") from error
         except BaseException:
@@ -236,16 +243,18 @@ class Cells:
 
     def _let_go(self, cell: Cell) -> None:
         del self._idle[cell]
-        self._begin_to_leave(cell)
+        self._spawn(cell.leave())
 
-    def _begin_to_leave(self, cell: Cell) -> None:
-        leaving = asyncio.create_task(cell.leave())
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
-
-    def _forget(self, cell: Cell) -> None:
-        self._all.discard(cell)
+    async def _bury(self, cell: Cell) -> None:
+        await cell.process.ended
         timer = self._idle.pop(cell, None)
         if timer is not None:
             timer.cancel()
             _log.warning("an idle cell ended by itself: pid=%d", cell.process.pid)
+        await cell.gone()
+        self._all.discard(cell)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -18,3 +18,10 @@ def is_alive(pid: int) -> bool:
     """Whether a process is there, and not merely waited for."""
     found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return bool(found.strip()) and not found.startswith("Z")
+
+
+def group_of(leader: int) -> list[int]:
+    """The processes of a group that are alive."""
+    found = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in found.splitlines()]
+    return [int(pid) for pid, group, state in rows if int(group) == leader and not state.startswith("Z")]

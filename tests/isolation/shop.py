@@ -313,6 +313,22 @@ def hold_in_action(ctx: BlockingActionContext, folder: str) -> None:
     spin()
 
 
+@app.mutation(isolate=True)
+def wait(ctx: BlockingMutationContext, folder: str) -> int:
+    """The first start waits for the file `release`."""
+    ctx.db.insert("waits", {"attempt": ctx.attempt})
+    if mark(folder, "wait") == 1:
+        while not (Path(folder) / "release").exists():
+            time.sleep(0.01)
+        (Path(folder) / "released").touch()
+    return ctx.attempt
+
+
+@app.action(isolate=True)
+def leave_a_child(ctx: BlockingActionContext) -> int:
+    return subprocess.Popen(["sleep", "600"]).pid
+
+
 @app.action(isolate=True)
 def leave_a_thread(ctx: BlockingActionContext) -> int:
     threading.Thread(target=time.sleep, args=(600,)).start()

@@ -10,7 +10,7 @@ import pytest
 
 from scheduler import App, JobState, Scheduler
 from tests.conftest import StartWorker, running, until
-from tests.isolation.processes import cells_of, is_alive
+from tests.isolation.processes import cells_of, group_of, is_alive
 from tests.isolation.test_running import WAIT_S, error_of, run
 from worker.settings import WorkerSettings
 
@@ -135,18 +135,6 @@ async def test_what_a_dead_process_has_started_dies_too(
     await error_of(scheduler, "act_and_die", str(tmp_path), "group")
     (cell,) = marks(tmp_path, "act_and_die")
     await until(lambda: group_of(cell) == [])
-
-
-def group_of(leader: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            continue  # it has ended since
-        if int(fields[2]) == leader and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 async def test_a_fork_does_not_speak_for_the_process(
