@@ -11,6 +11,7 @@ from scheduler.context import ActionContext, MutationContext, QueryContext
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
+from scheduler.keyring import Keys, check_keys
 from scheduler.settings import (
     DEFAULT_QUEUE,
     KEEP_COUNT,
@@ -18,7 +19,11 @@ from scheduler.settings import (
     Limits,
     at_least_zero,
     check_exceptions,
+    check_flag,
+    check_limits,
     check_namespace,
+    check_url,
+    check_whole,
 )
 from scheduler.sql_context import BlockingSqlContext, SqlContext
 from scheduler.table import Document, Index, Table
@@ -83,6 +88,17 @@ class QueryDecorator(Protocol):
     def __call__(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
 
 
+def check_app(app: object) -> App:
+    """Check that a client is given an app.
+
+    Raises:
+        InvalidOption: It is something else.
+    """
+    if not isinstance(app, App):
+        raise InvalidOption(f"app: expected an App, got a {type(app).__name__}")
+    return app
+
+
 class App:
     """A namespace and its registered functions.
 
@@ -93,6 +109,11 @@ class App:
         keep_count: How many of the newest ended records are kept at most.
         transient: Exceptions after which any mutation of the app runs again (C3.3); connection errors always count.
         limits: What one call and one mutation may hold at most.
+        signing_key: A str or bytes of 32 random bytes or more, or two of them: then the app's jobs are signed by the
+            first, and its workers run only what one of them has signed. `DUESTREAM_SIGNING_KEY` goes before it.
+        encryption_key: The same, for the arguments, results and errors of jobs: the first encrypts, both decrypt.
+            `DUESTREAM_ENCRYPTION_KEY` goes before it. Needs `duestream[encryption]`.
+        accept_unsigned: Run jobs without a signature too (never altered ones), while an app begins to sign.
 
     Raises:
         InvalidOption: Naming what is wrong.
@@ -107,13 +128,19 @@ class App:
         keep_count: int = KEEP_COUNT,
         transient: tuple[type[Exception], ...] = (),
         limits: Limits | None = None,
+        signing_key: Keys | None = None,
+        encryption_key: Keys | None = None,
+        accept_unsigned: bool = False,
     ) -> None:
         self.namespace = check_namespace(namespace)
-        self.url = url
+        self.url = check_url(url)
         self.keep_s = at_least_zero("keep_s", keep_s)
-        self.keep_count = int(at_least_zero("keep_count", keep_count))
+        self.keep_count = check_whole("keep_count", keep_count)
         self.transient = check_exceptions(transient)
-        self.limits = limits or Limits()
+        self.limits = check_limits(limits)
+        self.signing_keys = check_keys("signing_key", signing_key)
+        self.encryption_keys = check_keys("encryption_key", encryption_key)
+        self.accept_unsigned = check_flag("accept_unsigned", accept_unsigned)
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
         """The mutations and actions by name."""
@@ -345,18 +372,21 @@ class App:
     @overload
     def query(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
     @overload
-    def query(self, /, *, name: str | None = None) -> QueryDecorator: ...
-    def query(self, handler: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+    def query(self, /, *, name: str | None = None, timeout: float | None = None) -> QueryDecorator: ...
+    def query(
+        self, handler: Callable[..., Any] | None = None, /, *, name: str | None = None, timeout: float | None = None
+    ) -> Any:
         """Register a query: it reads documents and changes nothing; other functions call it with `ctx.run_query`.
 
         Args:
             handler: `async def f(ctx: QueryContext, ...)`, or a plain `def` with a `BlockingQueryContext`.
             name: Its name; "<module>:<function>" by default.
+            timeout: Its time limit in seconds, 300 by default; past it the call raises `TimeLimitExceeded`.
 
         Raises:
             As `mutation` does.
         """
-        return self._register(Kind.QUERY, False, handler, FunctionOptions(name))
+        return self._register(Kind.QUERY, False, handler, FunctionOptions(name, timeout_s=timeout))
 
     @overload
     def table(

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Protocol, Self, TypeVar
 from scheduler.call import Call, Request
 from scheduler.db import Database, DatabaseReader, SystemTables
 from scheduler.documents import Documents, Tables
-from scheduler.errors import InvalidCall
+from scheduler.errors import InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, Kind
 from scheduler.ids import JobId, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
@@ -68,12 +68,21 @@ class MutationScheduling(Scheduling):
     """`ctx.scheduler` of a mutation: part of its transaction (C2.7)."""
 
     def __init__(
-        self, host: Host, transaction: Transaction, reader: Reader, job_id: str, log: Log, *, is_job: bool = True
+        self,
+        host: Host,
+        transaction: Transaction,
+        reader: Reader,
+        job_id: str,
+        log: Log,
+        *,
+        now_ms: int,
+        is_job: bool = True,
     ) -> None:
         self._host = host
         self._reader = reader
         self._transaction = transaction
         self._job_id = job_id
+        self._now_ms = now_ms
         self._is_job = is_job
         self._log = log
         self._scope = Scope()
@@ -88,13 +97,15 @@ class MutationScheduling(Scheduling):
         return self._host.producer.app.find(function)
 
     async def _schedule(self, call: Call) -> JobId:
+        if call.options.job_id is not None:
+            raise InvalidOption("job_id: what a mutation schedules is atomic with it, and gets new ids with each start")
         key = call.options.idempotency_key
         if key is not None:
             child = self._transaction.child_of_key(key)
             known = child.id if child is not None else await self._reader(self._transaction.version("key", key))
             if known:
                 return JobId(known)
-        (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
+        (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id, self._now_ms))
         self._scope.check()
         self._transaction.add_child(request)
         return request.id
@@ -148,7 +159,7 @@ class _TransactionSystem(SystemTables):
 
     async def get(self, job_id: str) -> Job | None:
         seen = await self._reader(self._transaction.version("job", parse_job_id(job_id)))
-        job = await self._host.drive(get(job_id))
+        job = await self._host.drive(get(job_id, self._host.producer.keyring))
         if job is None and seen in _FINAL:
             return None  # a tombstone: the record is gone, its state is kept for a while
         if (job.state.value if job else "") != (JobState.PENDING if seen == SEALED else seen):
@@ -161,7 +172,7 @@ class _ActionSystem(SystemTables):
         self._host = host
 
     async def get(self, job_id: str) -> Job | None:
-        return await self._host.drive(get(parse_job_id(job_id)))
+        return await self._host.drive(get(parse_job_id(job_id), self._host.producer.keyring))
 
 
 class ActionDatabase:
@@ -206,7 +217,9 @@ class MutationContext:
         self.reader = host.reader()
         self.documents = Documents(transaction, host.tables, host.producer.ids)
         self.db = self._database()
-        self.scheduler = MutationScheduling(host, transaction, self.reader, job_id, self.log, is_job=is_job)
+        self.scheduler = MutationScheduling(
+            host, transaction, self.reader, job_id, self.log, now_ms=now_ms, is_job=is_job
+        )
 
     async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another mutation inside this transaction (C3.9). If it raises, what it did is undone.

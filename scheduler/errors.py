@@ -15,9 +15,13 @@
     ├── DuplicateFunction (ValueError)    a second function under a name already used
     ├── NotAllowed (PermissionError)      an untrusted client scheduled an internal function
     ├── LimitExceeded (ValueError)        one mutation scheduled or wrote more than it may
+    ├── TimeLimitExceeded (TimeoutError)  a function called from another one ran longer than it may
     ├── TooManyConflicts                  a mutation run by an action lost to others again and again
     ├── ConfigurationError                no url, no server, an unusable setting
     │   └── InvalidUrl (ValueError)       the url of a server that cannot be read
+    ├── BadSignature                      a job that no key of the app has signed as it stands
+    ├── NotDecryptable (ValueError)       a value that was altered since it was encrypted
+    │   └── KeyMissing                    a value that is encrypted with a key that is not at hand
     ├── NotOpen (RuntimeError)            a client that is not open, not yet or not any more
     ├── DamagedData                       what Redis holds is not what duestream wrote
     ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
@@ -31,6 +35,12 @@
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from scheduler.ids import JobId
 
 
 class DuestreamError(Exception):
@@ -85,12 +95,28 @@ class LimitExceeded(DuestreamError, ValueError):
     """One mutation scheduled, read or wrote more than its limits allow."""
 
 
+class TimeLimitExceeded(DuestreamError, TimeoutError):
+    """A function that another one called at once ran longer than its `timeout`."""
+
+
 class TooManyConflicts(DuestreamError):
     """A mutation run by an action found what it had read changed by others, five times in a row; it left no effect."""
 
 
 class ConfigurationError(DuestreamError):
     """Something outside the code is missing or unusable: a url, a server, a setting."""
+
+
+class BadSignature(DuestreamError):
+    """No key of the app has signed this job as it stands: it was not run."""
+
+
+class NotDecryptable(DuestreamError, ValueError):
+    """An encrypted value was altered, or put in another's place."""
+
+
+class KeyMissing(NotDecryptable):
+    """A value is encrypted with a key that this process does not have."""
 
 
 class InvalidUrl(ConfigurationError, ValueError):
@@ -106,7 +132,29 @@ class DamagedData(DuestreamError):
 
 
 class Unavailable(DuestreamError, ConnectionError):
-    """Redis did not answer in time. Every call may be repeated; a job is never made twice for it."""
+    """Redis did not answer in time: whether the call took effect is not known. Every call may be repeated.
+
+    A scheduling call that is repeated with the same id makes one job, whatever became of the first (C2.10)::
+
+        except Unavailable as error:
+            await scheduler.options(job_id=error.job_id).run_after(0, f, x)
+
+    Attributes:
+        job_ids: The ids that a scheduling call had made for its jobs, in order; empty for other calls.
+    """
+
+    job_ids: tuple[JobId, ...] = ()
+
+    @property
+    def job_id(self) -> JobId | None:
+        """The id of the only job of `run_after` or `run_at`."""
+        return self.job_ids[0] if len(self.job_ids) == 1 else None
+
+    def about(self, job_ids: Iterable[JobId]) -> Self:
+        """The same error for these jobs; callers that shared a call on the wire each get their own."""
+        twin = type(self)(*self.args)
+        twin.job_ids = tuple(job_ids)
+        return twin
 
 
 class QueueFull(Unavailable):

@@ -65,20 +65,26 @@ class WorkerView:
     running: int = 0
     python: str = ""
     version: str = ""
+    lease_ms: int = 10_000
 
     @property
     def alive(self) -> bool:
         """Whether its heartbeat has not run out."""
         return self.pid is not None
 
+    def is_silent(self, now_ms: int) -> bool:
+        """Whether it has given no sign of life for two leases, in which it gives eight: dead, paused or cut off."""
+        return not self.alive or now_ms - self.seen_ms > 2 * self.lease_ms
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionView:
     """One function that a live deployment registered; `parameters` as `Parameters.describe` gives them.
 
-    `finished` has the number of its jobs that ended, by state, and `conflicts` how often its mutations were run again
-    because something they had read was changed; both are None where Redis was not asked. They count from the first job
-    on, also those whose records were removed.
+    `finished` has the number of its jobs that ended, by state, `conflicts` how often its mutations were run again
+    because something they had read was changed, and `refused` how many of its jobs failed for their signature or for
+    what was altered; all are None where Redis was not asked. They count from the first job on, also those whose records
+    were removed.
     """
 
     name: str
@@ -89,6 +95,7 @@ class FunctionView:
     doc: str
     finished: dict[str, int] | None = None
     conflicts: int | None = None
+    refused: int | None = None
 
     @classmethod
     def of(cls, name: str, described: Mapping[str, Any], tally: Mapping[str, int] | None = None) -> FunctionView:
@@ -102,6 +109,7 @@ class FunctionView:
             doc=str(described.get("doc", "")),
             finished=None if tally is None else {state.value: tally.get(state.value, 0) for state in FINAL},
             conflicts=None if tally is None else tally.get("conflicts", 0),
+            refused=None if tally is None else tally.get("refused", 0),
         )
 
 
@@ -226,6 +234,7 @@ def _worker(name: str, seen_ms: int, fields: Mapping[str, bytes]) -> WorkerView:
         running=_whole(text.get("running", "")) or 0,
         python=text.get("python", ""),
         version=text.get("version", ""),
+        lease_ms=_whole(text.get("lease_ms", "")) or 10_000,
     )
 
 
@@ -281,11 +290,7 @@ def count_states() -> Steps[dict[str, int]]:
 
 def read_server() -> Steps[ServerView]:
     """What the server says of itself."""
-    facts: dict[str, str] = {}
-    for section in ("server", "persistence", "memory"):
-        reply = yield ("INFO", section)
-        lines = reply.decode(errors="replace").splitlines()
-        facts.update((line.split(":", 1)) for line in lines if ":" in line)
+    facts = yield from read_info("server", "persistence", "memory")
     return ServerView(
         name="Valkey" if "valkey_version" in facts else "Redis",
         version=facts.get("valkey_version") or facts.get("redis_version", ""),
@@ -296,6 +301,16 @@ def read_server() -> Steps[ServerView]:
         memory_limit=int(facts.get("maxmemory", 0)),
         eviction=facts.get("maxmemory_policy", ""),
     )
+
+
+def read_info(*sections: str) -> Steps[dict[str, str]]:
+    """The lines of INFO, by their names."""
+    facts: dict[str, str] = {}
+    for section in sections:
+        reply = yield ("INFO", section)
+        lines = reply.decode(errors="replace").splitlines()
+        facts.update((line.split(":", 1)) for line in lines if ":" in line)
+    return facts
 
 
 def _whole(text: str) -> int | None:

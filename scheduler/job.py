@@ -9,8 +9,11 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from scheduler import values
-from scheduler.errors import InvalidValue
+from scheduler.encryption import ENCRYPTED, Cipher, decrypted
+from scheduler.envelope import disclose
+from scheduler.errors import InvalidValue, KeyMissing, NotDecryptable
 from scheduler.ids import JobId
+from scheduler.keyring import Keyring, cipher_of
 from scheduler.spec import Spec
 
 T = TypeVar("T")
@@ -87,7 +90,8 @@ class Job:
     """One job as it stands at one moment. Times are epoch milliseconds of Redis time, None where not reached (C5.2).
 
     `scheduled_time` is what was asked for, also where that was in the past. `attempts` counts the starts that have
-    ended. `deaths` are the last ten of the workers that had it in hand, the newest last (C3.4).
+    ended. `ENCRYPTED` stands for the arguments or the result where they are, and no key for them is at hand. `deaths`
+    are the last ten of the workers that had it in hand, the newest last (C3.4).
     """
 
     id: JobId
@@ -109,10 +113,10 @@ class Job:
     deaths: tuple[Death, ...] = ()
 
     @classmethod
-    def read(cls, job_id: str, spec: bytes, status: dict[bytes, bytes]) -> Job:
+    def read(cls, job_id: str, spec: bytes, status: dict[bytes, bytes], keyring: Keyring | None = None) -> Job:
         """Make the record from what the `show` script returned; of a damaged one, what can be told of it."""
-        reading = _Reading(status)
-        asked = reading.part(lambda: Spec.unpack(spec)) or _UNREADABLE
+        reading, cipher = _Reading(status), cipher_of(keyring)
+        asked = reading.part(lambda: _disclosed(keyring, job_id, Spec.unpack(spec))) or _UNREADABLE
         state = reading.part(lambda: JobState(status.get(b"state", b"pending").decode())) or JobState.FAILED
         job = cls(
             id=JobId(job_id),
@@ -129,13 +133,34 @@ class Job:
             attempts=reading.number(b"attempts") or 0,
             parent_id=JobId(asked.parent) if asked.parent else None,
             worker=status[b"worker"].decode(errors="replace") if b"worker" in status else None,
-            error=reading.part(lambda: JobError.unpack(status[b"error"])) if b"error" in status else None,
-            result=reading.part(lambda: values.unpack(status[b"result"])) if b"result" in status else None,
+            error=reading.part(lambda: _error(cipher, job_id, status[b"error"])) if b"error" in status else None,
+            result=reading.part(lambda: _result(cipher, job_id, status[b"result"])) if b"result" in status else None,
             deaths=_deaths(status.get(b"died")),
         )
         if job.error is None and reading.damage:
             return replace(job, error=JobError("DamagedJob", reading.damage))
         return job
+
+
+def _disclosed(keyring: Keyring | None, job_id: str, spec: Spec) -> Spec:
+    try:
+        return disclose(keyring, job_id, spec)
+    except NotDecryptable:
+        return spec._replace(args=[ENCRYPTED])
+
+
+def _error(cipher: Cipher | None, job_id: str, data: bytes) -> JobError:
+    try:
+        return JobError.unpack(decrypted(cipher, job_id, "error", data))
+    except KeyMissing:
+        return JobError("Encrypted", "the error is encrypted with a key that is not at hand (encryption_key)")
+
+
+def _result(cipher: Cipher | None, job_id: str, data: bytes) -> Any:
+    try:
+        return values.unpack(decrypted(cipher, job_id, "result", data))
+    except KeyMissing:
+        return ENCRYPTED
 
 
 _UNREADABLE = Spec(0, 0, "", "", "", "", "", [], {})

@@ -7,10 +7,11 @@ key (after the prefix)      type        holds                                   
 ==========================  ==========  =====================================================  ===================  ==================
 ``due:<queue>``             sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
 ``job:<id>``                string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
-``status:<id>``             hash        state, token, entry, attempts, deaths (in a row, for   until pruned         every transition
-                                        the cap), died (see ``lua/include/death.lua``),
-                                        started, completed, worker, result, error, waiters,
-                                        sealed (token of the delivery whose SQL may commit)
+``status:<id>``             hash        state, token, entry, attempts, deaths (in a row, for   until pruned, or     every transition
+                                        the cap), died (see ``lua/include/death.lua``),        10 min after the
+                                        retried, started, completed, worker, result, error,    end
+                                        waiters, sealed (token of the delivery whose SQL may
+                                        commit); only the state where the record was removed
 ``key:<idempotency key>``   string      the job id it stands for                               with its job         schedule, commit
 ``ready:<queue>``           stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
                                         group ``workers``
@@ -26,7 +27,8 @@ key (after the prefix)      type        holds                                   
 ``functions``               hash        registered functions: name, description as JSON        stays                join
 ``functions:seen``          sorted set  registered functions by the last time in ms            stays                join
 ``settings``                hash        retention, by app and by function                      stays                join
-``stats:<function>``        hash        finished jobs by state; conflicts: starts in vain      stays                complete, commit, retry
+``stats:<function>``        hash        finished jobs by state; conflicts: starts in vain;     stays                complete, commit, retry,
+                                        refused: jobs that failed for their signature                               the worker's gate
 ``mail:<mailbox>``          list        ids of finished jobs somebody waits for                60 s                 complete
 ``sequence``                string      goes up with each commit that writes documents, by     stays                commit
                                         as many as it adds, at least 1: the last number of
@@ -36,7 +38,7 @@ key (after the prefix)      type        holds                                   
                                         created (its number of creation), data (msgpack)
 ``table:<table>``           sorted set  document ids by number of creation                     while it has any     commit
 ``indexes``                 hash        index -> ``ready`` or the number of creation up to     stays                declare, reindex, forget
-                                        which it is built; version, which goes up with each
+                                        which it is built; version, another one with each
                                         index that comes or goes
 ``index:<table>:<fields>``  sorted set  entries, see ``lua/include/entry.lua``, all scores 0   while it has any     commit, reindex
 ==========================  ==========  =====================================================  ===================  ==================
@@ -44,10 +46,58 @@ key (after the prefix)      type        holds                                   
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 GROUP = "workers"
 """The consumer group of every ready stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of key of the table above: its type as TYPE names it, and whether it ends by itself (None: some do)."""
+
+    type: str
+    ends: bool | None = False
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "due:": Kind("zset"),
+    "job:": Kind("string"),
+    "status:": Kind("hash", ends=None),
+    "key:": Kind("string"),
+    "ready:": Kind("stream"),
+    "running": Kind("zset"),
+    "done:": Kind("zset"),
+    "expiry": Kind("zset"),
+    "wake": Kind("list"),
+    "promoter": Kind("string", ends=True),
+    "succession": Kind("list", ends=True),
+    "queues": Kind("set"),
+    "workers": Kind("zset"),
+    "worker:": Kind("hash", ends=True),
+    "functions": Kind("hash"),
+    "functions:seen": Kind("zset"),
+    "settings": Kind("hash"),
+    "stats:": Kind("hash"),
+    "mail:": Kind("list", ends=True),
+    "sequence": Kind("string"),
+    "applied:": Kind("string", ends=True),
+    "doc:": Kind("hash"),
+    "table:": Kind("zset"),
+    "indexes": Kind("hash"),
+    "index:": Kind("zset"),
+}
+"""By the whole name after the prefix, or by its beginning up to the colon; a test holds the table to it."""
+
+
+def kind_of(name: str) -> Kind | None:
+    """The kind of a key, named after the prefix; None for one that duestream never writes."""
+    if name in KINDS:
+        return None if name.endswith(":") else KINDS[name]
+    head, colon, rest = name.partition(":")
+    return KINDS.get(f"{head}:") if colon and rest else None
 
 
 @dataclass(frozen=True, slots=True)

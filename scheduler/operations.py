@@ -11,17 +11,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scheduler import transitions
-from scheduler.call import Call, Request, check_size, make_request
+from scheduler.call import Call, Request, Sender, check_size, make_request
 from scheduler.description import DAMAGED
-from scheduler.errors import DamagedData, InvalidCall, JobCanceled, JobFailed, JobNotFound, NotAllowed, UnknownFunction
+from scheduler.encryption import ENCRYPTED
+from scheduler.errors import (
+    DamagedData,
+    InvalidCall,
+    JobCanceled,
+    JobFailed,
+    JobNotFound,
+    KeyMissing,
+    NotAllowed,
+    UnknownFunction,
+)
+from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobState
-from scheduler.settings import DEFAULT_QUEUE
+from scheduler.settings import DEFAULT_QUEUE, check_flag
 from scheduler.transitions import Argument, Transition
 
 if TYPE_CHECKING:
     from scheduler.app import App
     from scheduler.clock import RedisClock
-    from scheduler.ids import JobIds
+    from scheduler.keyring import Keyring
 
 T = TypeVar("T")
 Command = tuple[Argument, ...]
@@ -35,12 +46,16 @@ CANCEL_JOBS = 100
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Who schedules: the app, its ids and clock, and whether it may call internal functions (C1.6)."""
+    """Who schedules: the app, its ids and clock, whether it may call internal functions (C1.6), the app's keys."""
 
     app: App
     ids: JobIds
     clock: RedisClock
     trusted: bool = True
+    keyring: Keyring | None = None
+
+    def __post_init__(self) -> None:
+        check_flag("trusted", self.trusted)
 
 
 def read_clock(clock: RedisClock) -> Steps[None]:
@@ -49,8 +64,21 @@ def read_clock(clock: RedisClock) -> Steps[None]:
     clock.observe(int(seconds) * 1000 + int(micros) // 1000)
 
 
-def prepare(producer: Producer, calls: Sequence[Call], parent: str = "") -> Steps[list[Request]]:
+def prepare(
+    producer: Producer,
+    calls: Sequence[Call],
+    parent: str = "",
+    since_ms: int | None = None,
+    *,
+    ids: Sequence[JobId] = (),
+) -> Steps[list[Request]]:
     """Turn calls into what is sent: ids, due times, queue and kind of each function.
+
+    Args:
+        producer: Who schedules.
+        calls: What is scheduled.
+        parent: The job that does it, '' for none.
+        since_ms: The time that delays count from, Redis time in epoch ms; now where None.
 
     Raises:
         UnknownFunction, NotAllowed, InvalidTimestamp, LimitExceeded: For the first call that is wrong; nothing is sent.
@@ -62,13 +90,19 @@ def prepare(producer: Producer, calls: Sequence[Call], parent: str = "") -> Step
         described = dict(zip(unknown, replies, strict=True))
     requests = []
     now_ms = producer.clock.now_ms()
-    for call in calls:
+    sender = Sender(parent, now_ms if since_ms is None else since_ms, producer.keyring)
+    for call, job_id in zip(calls, ids or make_ids(producer, calls), strict=True):
         check_size(call, producer.app.limits.args_bytes)
         queue, kind, internal = _look_up(producer.app, call, described)
         if internal and not producer.trusted:
             raise NotAllowed(f"function: {call.name} is internal; this client may only schedule public functions")
-        requests.append(make_request(call, producer.ids.new(), call.due(now_ms), queue=queue, kind=kind, parent=parent))
+        requests.append(make_request(call, job_id, call.due(now_ms), sender, queue=queue, kind=kind))
     return requests
+
+
+def make_ids(producer: Producer, calls: Iterable[Call]) -> list[JobId]:
+    """The id of each call: its own where it has one, a new one else."""
+    return [call.options.job_id or producer.ids.new() for call in calls]
 
 
 def _look_up(app: App, call: Call, described: dict[str, dict[str, Any] | None]) -> tuple[str, str, bool]:
@@ -103,14 +137,19 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
         yield batch
 
 
-def schedule_many(producer: Producer, calls: Iterable[Call]) -> Steps[list[str]]:
-    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order."""
-    ids: list[str] = []
+def schedule_many(producer: Producer, calls: Iterable[Call], made: list[JobId]) -> Steps[list[JobId]]:
+    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order.
+
+    `made` gets the ids before anything is sent, for whoever wants to say the same again (C2.10).
+    """
+    ids: list[JobId] = []
     iterator = iter(calls)
     while group := list(itertools.islice(iterator, BATCH_JOBS)):
-        requests = yield from prepare(producer, group)
+        new = make_ids(producer, group)
+        made += new
+        requests = yield from prepare(producer, group, ids=new)
         for batch in chunks(requests):
-            ids.extend([job_id for _, job_id in (yield transitions.schedule(batch))])
+            ids.extend([JobId(job_id) for _, job_id in (yield transitions.schedule(batch))])
     return ids
 
 
@@ -131,19 +170,21 @@ def cancel_many(job_ids: Sequence[str]) -> Steps[list[CancelOutcome]]:
     return outcomes
 
 
-def get(job_id: str) -> Steps[Job | None]:
+def get(job_id: str, keyring: Keyring | None = None) -> Steps[Job | None]:
     """One record, None where there is none."""
-    (job,) = yield transitions.show([job_id])
+    (job,) = yield transitions.show([job_id], keyring)
     return job  # type: ignore[no-any-return]
 
 
-def outcome(app: App, job_id: str) -> Steps[Any]:
+def outcome(app: App, job_id: str, keyring: Keyring | None = None) -> Steps[Any]:
     """The result of a job that has ended.
 
     Raises:
         JobFailed, JobCanceled, JobNotFound: It ended otherwise, or there is no record of it.
+        KeyMissing: It is encrypted with a key that is not at hand.
+        DamagedData: The record cannot be read.
     """
-    job: Job | None = yield from get(job_id)
+    job: Job | None = yield from get(job_id, keyring)
     if job is None:
         raise JobNotFound(f"job {job_id}: no record of it (never scheduled, or removed after its retention)")
     if job.state is JobState.FAILED and job.error is not None:
@@ -152,5 +193,7 @@ def outcome(app: App, job_id: str) -> Steps[Any]:
         raise JobCanceled(f"job {job_id} was canceled")
     if job.error is not None:  # it succeeded, but what it returned cannot be read any more
         raise DamagedData(f"job {job_id}: {job.error.message}")
+    if job.result is ENCRYPTED:
+        raise KeyMissing(f"job {job_id}: its result is encrypted with a key that is not at hand (encryption_key)")
     function = app.functions.get(job.name)
     return job.result if function is None else function.parameters.returns.load_result(job.result)

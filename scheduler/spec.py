@@ -1,15 +1,27 @@
-"""The spec of a job: what was asked. Written by the scripts (`lua/include/spec.lua`), read here."""
+"""The spec of a job: what was asked. Written by the scripts (`lua/include/spec.lua`), read here.
+
+Where the app has keys, a body and its cover stand in the place of args and kwargs:
+
+* body, a bin: args and kwargs one after the other, or these encrypted (`encryption.py`);
+* cover, a list: empty, or when it may run at the earliest (epoch ms) and the signature (`signing.py`).
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import re
+from typing import Any, Final, NamedTuple
 
 from scheduler import values
 from scheduler.errors import InvalidValue
 
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
+
 
 class Spec(NamedTuple):
-    """What was asked; never changes. Times are epoch milliseconds; `parent` and `key` are '' where there is none."""
+    """What was asked; never changes. Times are epoch milliseconds; `parent` and `key` are '' where there is none.
+
+    With a `body`, `args` and `kwargs` are empty until `envelope.disclose` has opened it.
+    """
 
     created_ms: int
     scheduled_ms: int
@@ -20,6 +32,13 @@ class Spec(NamedTuple):
     key: str
     args: list[Any]
     kwargs: dict[str, Any]
+    body: bytes | None = None
+    cover: tuple[int, bytes] | tuple[()] = ()
+
+    def head(self) -> bytes:
+        """The spec from the queue to the idempotency key, as it is stored."""
+        texts = (self.queue, self.name, self.kind, self.parent, self.key)
+        return b"".join([values.pack(text, "spec") for text in texts])
 
     @classmethod
     def unpack(cls, data: bytes) -> Spec:
@@ -36,10 +55,28 @@ class Spec(NamedTuple):
             raise InvalidValue("spec: damaged, or written by a version of duestream that this one does not know")
         try:
             _, created, scheduled, queue, name, kind, parent, key, args, kwargs = fields
-            spec = cls(int(created), int(scheduled), queue, name, kind, parent, key, args, kwargs)
-        except (TypeError, ValueError, ArithmeticError) as error:
+            spec = cls(_time(created), _time(scheduled), queue, name, kind, parent, key, args, kwargs)
+        except (TypeError, ValueError) as error:
             raise InvalidValue(f"spec: damaged: {error}") from error
         texts = (created, scheduled, queue, name, kind, parent, key)
-        if not (all(type(text) is str for text in texts) and type(args) is list and type(kwargs) is dict):
+        if not all(type(text) is str for text in texts):
+            raise InvalidValue("spec: damaged: a field of the wrong type")
+        if type(args) is bytes and type(kwargs) is list:
+            return spec._replace(args=[], kwargs={}, body=args, cover=_cover(kwargs))
+        if type(args) is not list or type(kwargs) is not dict:
             raise InvalidValue("spec: damaged: a field of the wrong type")
         return spec
+
+
+def _cover(fields: list[Any]) -> tuple[int, bytes] | tuple[()]:
+    if not fields:
+        return ()
+    if len(fields) != 2 or type(fields[0]) is not int or not isinstance(fields[1], bytes):
+        raise InvalidValue("spec: damaged: its cover")
+    return fields[0], fields[1]
+
+
+def _time(text: object) -> int:
+    if not isinstance(text, str) or not _WHOLE.fullmatch(text):
+        raise ValueError(f"not a time in ms: {text!r:.60}")
+    return int(text)

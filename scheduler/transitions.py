@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -15,7 +15,8 @@ from scheduler import scripts
 from scheduler.call import Request
 from scheduler.description import read_description
 from scheduler.errors import DamagedData
-from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.job import CancelOutcome, Job, JobError, JobState
+from scheduler.keyring import Keyring
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -247,7 +248,8 @@ def _document(document_id: str, version: bytes, created: bytes, data: bytes) -> 
         raise DamagedData(f"document {document_id}: its version or number of creation is damaged") from None
 
 
-def _nonce() -> str:
+def nonce() -> str:
+    """Unlike any other: 128 bits."""
     return secrets.token_urlsafe(16)
 
 
@@ -257,7 +259,7 @@ def _words(reply: Any) -> list[Word]:
 
 def schedule(requests: Sequence[Request], clock_ms: int | None = None) -> Transition[list[tuple[Word, str]]]:
     """Schedule jobs, all or none. Reads (OK | EXISTS | KEY, job id) for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), len(requests)]
+    argv: list[Argument] = [_clock(clock_ms), nonce(), len(requests)]
     for request in requests:
         argv.extend(request)
 
@@ -277,7 +279,7 @@ def promote(name: str, lease_ms: int, limit: int, clock_ms: int | None = None) -
         next_due_ms = int(reply[2]) if reply[2].isdigit() else None  # 'inf': no duestream wrote that
         return Lead(True, int(reply[1]), next_due_ms, int(reply[3]), damaged=damaged)
 
-    return Transition(scripts.load("promote"), [_clock(clock_ms), _nonce(), name, lease_ms, limit], read)
+    return Transition(scripts.load("promote"), [_clock(clock_ms), nonce(), name, lease_ms, limit], read)
 
 
 def begin(
@@ -292,7 +294,7 @@ def begin(
 
 def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
     """End mutations. Reads OK | ALREADY | LOST | CONFLICT | SEALED for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), worker, len(commits)]
+    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, len(commits)]
     for one in commits:
         argv.extend(one.argv())
     frees = not any(one.has_effects for one in commits)
@@ -311,7 +313,7 @@ def retry(
     retries: Sequence[Retry], clock_ms: int | None = None, *, worker: str = "", max_deliveries: int = 5
 ) -> Transition[list[Word]]:
     """Give deliveries back. Reads OK | FAILED, for a death past `max_deliveries` | LOST for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), worker, max_deliveries, len(retries)]
+    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, max_deliveries, len(retries)]
     for one in retries:
         held = one.delivery
         argv.extend((held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms))
@@ -333,7 +335,7 @@ def redeliver(
     idle_ms: int, max_deliveries: int, limit: int, error: bytes, clock_ms: int | None = None
 ) -> Transition[Redelivered]:
     """Take back what dead workers hold; past `max_deliveries` deaths a job fails with `error`."""
-    argv = [_clock(clock_ms), _nonce(), idle_ms, max_deliveries, limit, error]
+    argv = [_clock(clock_ms), nonce(), idle_ms, max_deliveries, limit, error]
     return Transition(
         scripts.load("redeliver"), argv, lambda r: Redelivered(int(r[0]), int(r[1]), int(r[2]), int(r[3]) > 0)
     )
@@ -425,7 +427,7 @@ def join(
 
 def leave(worker: str, promoter: str, queues: Sequence[str], clock_ms: int | None = None) -> Transition[int]:
     """Take a worker away. Reads how many deliveries it gave back unseen."""
-    return Transition(scripts.load("leave"), [_clock(clock_ms), _nonce(), worker, promoter, *queues], int)
+    return Transition(scripts.load("leave"), [_clock(clock_ms), nonce(), worker, promoter, *queues], int)
 
 
 def sweep(silent_ms: int, limit: int, clock_ms: int | None = None) -> Transition[int]:
@@ -483,7 +485,7 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
         }
         return Catalog(reply[0].decode(), built)
 
-    return Transition(scripts.load("declare"), ["", *indexes], parse)
+    return Transition(scripts.load("declare"), ["", nonce(), *indexes], parse)
 
 
 def reindex(
@@ -500,14 +502,25 @@ def reindex(
 
 def forget(index: str) -> Transition[bool]:
     """Drop an index. Reads whether it was there."""
-    return Transition(scripts.load("forget"), ["", index], bool)
+    return Transition(scripts.load("forget"), ["", nonce(), index], bool)
 
 
-def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
-    """Read the records of jobs, None for an id that has none."""
+def permit(commands: Sequence[str]) -> Transition[list[str]]:
+    """Which of these commands, with arguments, this client may not send."""
+    return Transition(scripts.load("permit"), ["", *commands], lambda reply: [one.decode() for one in reply])
 
-    def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
-        return Job.read(job_id, spec, dict(zip(pairs[::2], pairs[1::2], strict=True))) if spec else None
+
+def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:
+    """Read the records of jobs, None for an id that has none; what is encrypted, as far as there is a key for it."""
+
+    def parse_one(job_id: str, spec: bytes | int, pairs: Any) -> Job | None:
+        if spec == b"":
+            return None
+        if pairs == 0:
+            job = Job.read(job_id, b"" if isinstance(spec, int) else spec, {}, keyring)
+            return replace(job, error=JobError("DamagedJob", "the key of its status is of another type"))
+        status = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        return Job.read(job_id, b"" if isinstance(spec, int) else spec, status, keyring)
 
     def parse(reply: Any) -> list[Job | None]:
         return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]

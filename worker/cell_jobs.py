@@ -27,6 +27,7 @@ from scheduler.effects import Effects
 from scheduler.errors import ConfigurationError
 from scheduler.function import AnyFunction, Kind
 from scheduler.ids import JobIds
+from scheduler.keyring import Keyring
 from scheduler.operations import Producer
 from scheduler.spec import Spec
 from scheduler.transaction import Transaction
@@ -65,7 +66,7 @@ class Cell:
         self._clock = RedisClock()
         self._catalog = IndexCatalog(app.indexes)
         self._executor = Executor(1, app.limits.result_bytes)
-        producer = Producer(app, JobIds(self._clock.now_ms), self._clock)
+        producer = Producer(app, JobIds(self._clock.now_ms), self._clock, keyring=Keyring.of(app))
         persistence = Persistence(self._store, Outage())
         self._host = WorkerHost(self._store, producer, self._executor, persistence, self._catalog, self._refresh)
         self._over = asyncio.Event()

@@ -7,15 +7,15 @@ from itertools import count
 from typing import Any, TypeVar
 
 from scheduler import scripts
-from scheduler.errors import ConfigurationError, QueueFull, Unavailable
-from scheduler.store import AsyncRunner, ServerError
+from scheduler.store import AsyncRunner
 from scheduler.transitions import Transition
 from worker.frames import Say
+from worker.isolation import ERRORS
 from worker.line import Line
 
 T = TypeVar("T")
 
-_ERRORS: dict[str, type[Exception]] = {one.__name__: one for one in (QueueFull, Unavailable, ConfigurationError)}
+_BY_NAME = {error.__name__: error for error in ERRORS}
 
 
 class CellStore(AsyncRunner):
@@ -48,7 +48,7 @@ class CellStore(AsyncRunner):
             waiting.set_result(answer[0])
         else:
             name, message = answer
-            waiting.set_exception(_ERRORS.get(name, ServerError)(message))
+            waiting.set_exception(_BY_NAME[name](message))
 
     async def _ask(self, word: Say, *what: Any) -> Any:
         number, answered = next(self._numbers), self._loop.create_future()

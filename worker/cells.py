@@ -140,6 +140,7 @@ class Cell:
             self.process.kill()
             self._fail("spoke nonsense, and was killed")
         finally:
+            self._fail("lost its line")
             self._writer.close()
             with contextlib.suppress(OSError):
                 await self._writer.wait_closed()

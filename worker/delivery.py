@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from scheduler.errors import DuestreamError
 from scheduler.function import AnyFunction, Kind
 from scheduler.job import JobError
 from scheduler.spec import Spec
@@ -33,6 +34,7 @@ class Held:
         function: The registered function, None where this deployment has none of that name.
         begun: It is an action, acked and in progress.
         conflicts: Starts of this delivery that found what they had read changed.
+        stale: Starts that wrote by an older catalog of indexes than there was.
         contended: Documents that the last start had read, those first that it meant to write.
         lane: The document over which it waits its turn, None where it does not.
         started: Monotonic seconds of the last start.
@@ -43,6 +45,7 @@ class Held:
         interruption: Why the handler was or is to be cancelled.
         transaction: What a mutation that runs has done so far, None where it has none.
         failure: What the job fails with, if it does; for the log, once Redis has it.
+        refusal: Why the gate does not let it in; then it fails without having run.
         poison: The error, packed, of a sealed job past the cap of deaths: it is not to be started again (C3.4).
     """
 
@@ -52,6 +55,7 @@ class Held:
     function: AnyFunction | None = None
     begun: bool = False
     conflicts: int = 0
+    stale: int = 0
     contended: tuple[str, ...] = ()
     lane: str | None = None
     started: float = field(default_factory=time.monotonic)
@@ -61,6 +65,7 @@ class Held:
     interruption: Interruption | None = None
     transaction: Transaction | None = None
     failure: JobError | None = None
+    refusal: DuestreamError | None = None
     poison: bytes | None = None
 
     @property
@@ -78,7 +83,7 @@ class Held:
 
     @property
     def attempt(self) -> int:
-        return self.delivery.attempt + self.conflicts
+        return self.delivery.attempt + self.conflicts + self.stale
 
     @property
     def entered(self) -> bool:

@@ -27,6 +27,7 @@ from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
 from worker.at_once import run_at_once
 from worker.executor import Executor
+from worker.in_time import in_time
 from worker.persistence import Persistence
 
 T = TypeVar("T")
@@ -81,7 +82,7 @@ class WorkerHost:
         return SerialReader(self._answer)
 
     async def run_handler(self, function: AnyFunction, ctx: Any, args: Any, kwargs: Any) -> Any:
-        return await self._executor.call_nested(function, ctx, args, kwargs)
+        return await in_time(function, self._executor.call_nested(function, ctx, args, kwargs))
 
     async def run_mutation(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
         """Run a mutation at once as its own transaction; up to five times if others change what it reads (C3.9).
@@ -104,8 +105,7 @@ class WorkerHost:
                 is_job=False,
             )
             try:
-                async with asyncio.timeout(function.timeout_s):
-                    result = await self._executor.call_nested(function, ctx, args, kwargs)
+                result = await in_time(function, self._executor.call_nested(function, ctx, args, kwargs))
                 values.pack(result, "result")
                 if not transaction.conflicted and await self._commit(function, transaction, started):
                     return result
@@ -131,8 +131,7 @@ class WorkerHost:
             now_ms = self.producer.clock.now_ms()
             ctx = QueryContext(self, transaction, self.reader(), parent, function.name, now_ms)
             try:
-                async with asyncio.timeout(function.timeout_s):
-                    result = await self._executor.call_nested(function, ctx, args, kwargs)
+                result = await in_time(function, self._executor.call_nested(function, ctx, args, kwargs))
                 if not transaction.conflicted:
                     return result
             except Conflict:

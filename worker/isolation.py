@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from scheduler.effects import Effects
 from scheduler.errors import ConfigurationError, QueueFull, Unavailable
 from scheduler.function import AnyFunction
 from scheduler.job import JobError
-from scheduler.store import AsyncRunner, ServerError
+from scheduler.store import AsyncRunner, DamagedKey, Refused
 from scheduler.transaction import Conflict
 from scheduler.transitions import Catalog, Transition
 from worker import frames
@@ -29,7 +30,10 @@ from worker.relay import levels
 _TRIES = 3
 """Cells for one job: one may die, by no fault of the job's, between two jobs."""
 
-_ERRORS = (QueueFull, Unavailable, ConfigurationError)  # the first that fits names it
+ERRORS: tuple[type[Exception], ...] = (QueueFull, Unavailable, ConfigurationError, DamagedKey, Refused)
+"""What a call of Redis may raise; in a cell it is the first that fits."""
+
+_log = logging.getLogger("duestream.isolation")
 
 
 class Errand(NamedTuple):
@@ -137,9 +141,12 @@ class Isolation:
         number, *what = rest
         try:
             return frames.pack(Say.REPLY, number, await self._call(word, what))
-        except (*_ERRORS, ServerError) as error:
-            name = next((one.__name__ for one in _ERRORS if isinstance(error, one)), "")
+        except ERRORS as error:
+            name = next(one.__name__ for one in ERRORS if isinstance(error, one))
             return frames.pack(Say.REFUSED, number, name, str(error))
+        except Exception as error:  # noqa: BLE001  a bug of ours must not leave a handler waiting
+            _log.exception("a call of an isolated function was not made")
+            return frames.pack(Say.REFUSED, number, Refused.__name__, f"{type(error).__name__}: {error}")
 
     async def _call(self, word: Say, what: Frame) -> Any:
         if word is Say.COMMAND:

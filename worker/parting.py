@@ -67,4 +67,5 @@ class Parting:
         """End the connections, the keeper, and the processes of handlers."""
         await self._isolation.close()
         await self._lease.stop()
+        await self._store.contact.close()
         await self._connections.close()

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 from scheduler.app import App
 from scheduler.backoff import Outage
+from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.keys import Keys
 from scheduler.store import AsyncStore, BlockingStore, async_client, blocking_client
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
+from worker.watchdog import show_life, watch
 
 
-async def serve(app: App, url: str, settings: WorkerSettings, stop: asyncio.Event) -> None:
-    """Work until `stop` is set, or with `burst` until nothing is due.
+async def serve(app: App, url: str, settings: WorkerSettings, stop: asyncio.Event, *, life: Path | None = None) -> None:
+    """Work until `stop` is set, or with `burst` until nothing is due. The process is the worker's own.
+
+    Args:
+        app: Whose functions it runs.
+        url: The server.
+        settings: How it runs.
+        stop: Ends it.
+        life: A file to write again and again while it works.
 
     Raises:
         ConfigurationError: The url cannot be read, or the server refused the credentials.
@@ -24,12 +34,16 @@ async def serve(app: App, url: str, settings: WorkerSettings, stop: asyncio.Even
     if not await _reach(url, stop):
         return
     worker = Worker(app, Connections(url), settings)
+    beside = [asyncio.create_task(watch(worker.patience_s))]
+    beside += [] if life is None else [asyncio.create_task(show_life(life, worker.started))]
     running = asyncio.ensure_future(worker.run())
     stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    worker.stop()
-    await running
+    try:
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        worker.stop()
+        await running
+    finally:
+        await end(stopping, *beside)
 
 
 async def _reach(url: str, stop: asyncio.Event) -> bool:

@@ -6,11 +6,13 @@
 --         id, queue, entry, token, attempts made so far, delay in ms, function, conflicts that are among the attempts,
 --         '1' to take its seal off: the caller had the row in SQL, and has rolled back; else '',
 --         idempotency key or '', the error of a job whose process died (msgpack) or ''
--- Returns n words: OK; FAILED, it died once too often; LOST, the delivery is another's or the job ended.
+-- Returns n words: OK; FAILED, it died once too often; LOST, the delivery is another's, the job ended, or its status is damaged.
 -- Again: LOST, nothing changes (the job has a new delivery, or none).
 -- Cost  O(n log due). Caller: Committer.
 -- flags: allow-oom
 -- include: base
+-- include: job
+-- include: stats
 -- include: death
 -- include: complete
 -- include: deliver
@@ -18,29 +20,29 @@
 
 local ARGS = 11
 local now, soon = read_clock()
-local nonce, worker, cap, count = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local nonce, worker, cap, retries = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local replies, heads, deaths, seen = {}, {}, {}, {}
 
 check_wake()
-for i = 1, count do
+for i = 1, retries do
   local at = 6 + (i - 1) * ARGS
-  local status =
-    redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
+  local status = read_status(ARGV[at], 'state', 'token', 'deaths', 'waiters', 'sealed', 'died') or {}
   look_at_queue(ARGV[at + 1])
   heads[i] = read_head(ARGV[at])
-  redis.call('HLEN', NS .. 'stats:' .. ARGV[at + 6])
+  look_at_stats(ARGV[at + 6])
   replies[i] = (status[2] == ARGV[at + 3] and not status[1]) and not seen[ARGV[at]] and 'OK' or 'LOST'
   seen[ARGV[at]] = seen[ARGV[at]] or replies[i] == 'OK'
   if replies[i] == 'OK' and ARGV[at + 10] ~= '' then
-    deaths[i] = { number = tonumber(status[3] or 0) + 1, waiters = status[4], died = add_death(status[6], now, worker) }
-    if deaths[i].number >= cap and not status[5] then
-      check_complete(ARGV[at + 6], status[4])
+    local number = (tonumber(status[3] or '') or 0) + 1
+    deaths[i] = { number = number, waiters = status[4], died = add_death(status[6], now, worker) }
+    if number >= cap and not status[5] then
+      check_complete(ARGV[at + 6])
       replies[i] = 'FAILED'
     end
   end
 end
 
-for i = 1, count do
+for i = 1, retries do
   local at = 6 + (i - 1) * ARGS
   local id, queue, entry, attempts, delay = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], tonumber(ARGV[at + 5])
   local name = ARGV[at + 6]
@@ -53,7 +55,7 @@ for i = 1, count do
       redis.call('HDEL', NS .. 'status:' .. id, 'deaths') -- its worker lived to tell
     end
     if tonumber(ARGV[at + 7]) > 0 then
-      redis.call('HINCRBY', NS .. 'stats:' .. name, 'conflicts', ARGV[at + 7])
+      count(name, 'conflicts', ARGV[at + 7])
     end
     if ARGV[at + 8] == '1' then
       redis.call('HDEL', NS .. 'status:' .. id, 'sealed')
@@ -64,6 +66,7 @@ for i = 1, count do
   elseif replies[i] ~= 'LOST' then
     redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')
     if replies[i] == 'OK' then
+      redis.call('HSET', NS .. 'status:' .. id, 'retried', int(now)) -- a list that is being read knows that it has moved
       add_due(queue, id, soon + delay, now)
     else
       complete(id, 'failed', now, name, ARGV[at + 9], deaths[i].waiters, { 'error', ARGV[at + 10] })

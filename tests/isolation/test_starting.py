@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from scheduler import App, BlockingMutationContext, ConfigurationError, InvalidOption, Scheduler
 from scheduler.catalog import IndexCatalog
@@ -24,6 +25,7 @@ from worker import cells
 from worker.connections import Connections
 from worker.isolation import Isolation
 from worker.runtime import Worker
+from worker.settings import WorkerSettings
 
 SHOP = Path(__file__).with_name("shop.py")
 
@@ -65,7 +67,7 @@ def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
 async def start_error(app: App, url: str) -> str:
     """Why a worker does not start."""
     with pytest.raises((ConfigurationError, ConnectionError)) as error:
-        await Worker(app, Connections(url)).run()
+        await Worker(app, Connections(url), WorkerSettings(lease_ms=1_000)).run()
     return str(error.value)
 
 
@@ -110,9 +112,11 @@ async def test_an_app_that_is_another_one_there(
 
 async def test_an_import_that_never_ends(second: App, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # A script that starts the worker whenever it is imported, say.
-    monkeypatch.setattr(cells, "START_S", 0.5)
+    monkeypatch.setattr(cells, "START_S", 1.0)
     monkeypatch.setenv("SECOND", "hangs")
-    assert "had not imported the app after 0.5 s" in await start_error(second, url)
+    assert "had not imported the app after 1 s" in await start_error(second, url)
+    with redis.Redis.from_url(url) as client:
+        assert client.keys() == []  # not a worker yet, it has no heartbeat, although leases were renewed by now
 
 
 @pytest.mark.parametrize("decorator", ["mutation", "internal_mutation", "action", "internal_action"])

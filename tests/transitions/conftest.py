@@ -18,6 +18,7 @@ from scheduler.job import CancelOutcome, Job, JobError
 from scheduler.keys import GROUP, Keys
 from scheduler.store import BlockingStore
 from scheduler.transitions import Commit, Delivery, Document, Finish, Transition, Word
+from tests.acl import limited
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class World:
         return self.store.fake
 
     def run(self, transition: Transition[T]) -> T:
-        return self.store.run(transition)
+        return limited(self.store, transition.script).run(transition)
 
     def command(self, *command: Any) -> Any:
         return self.store.execute(*command)
@@ -257,6 +258,10 @@ class World:
     def indexes(self) -> dict[str, bytes]:
         """The catalog."""
         return _fields(self.command("HGETALL", self.key("indexes")))
+
+    def catalog(self) -> str:
+        """The version of the catalog."""
+        return self.run(transitions.declare()).version
 
     def mail(self, mailbox: str) -> list[str]:
         return [job_id.decode() for job_id in self.command("LRANGE", self.keys.mail(mailbox), 0, -1)]
