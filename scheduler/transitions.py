@@ -498,6 +498,11 @@ def forget(index: str) -> Transition[bool]:
     return Transition(scripts.load("forget"), ["", nonce(), index], bool)
 
 
+def permit(commands: Sequence[str]) -> Transition[list[str]]:
+    """Which of these commands, with arguments, this client may not send."""
+    return Transition(scripts.load("permit"), ["", *commands], lambda reply: [one.decode() for one in reply])
+
+
 def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:
     """Read the records of jobs, None for an id that has none; what is encrypted, as far as there is a key for it."""
 

@@ -39,7 +39,7 @@ class Keeper:
     """Renews for one worker, when that is silent.
 
     Args:
-        store: A store whose client sends nothing twice: between two calls the worker may have died.
+        store: Of its own.
         hello: For whom.
         seen: The mapped file.
         state: The state of the worker's process, as `ps` calls it; '' where it is gone.
@@ -125,7 +125,7 @@ def main() -> None:
         return
     hello = Hello.decode(line)
     seen = mmap.mmap(hello.seen_fd, PLACE_BYTES * len(hello.queues), access=mmap.ACCESS_READ)
-    store = BlockingStore(Keys(hello.namespace), blocking_client(hello.url, block_s=0))
+    store = BlockingStore(Keys(hello.namespace), blocking_client(hello.url))
     keeper = Keeper(store, hello, memoryview(seen), state_of)
     # A thread of its own, so that the end of the pipe ends us though Redis does not answer.
     threading.Thread(target=_keep, args=(keeper, hello.pid), daemon=True).start()

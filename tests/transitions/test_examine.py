@@ -32,7 +32,7 @@ def test_what_is_in_its_place(world: World, state: str, keep: int) -> None:
 @pytest.mark.parametrize("way", ["due", "ready", "held", "given back", "given back later", "sealed"])
 def test_a_pending_job_in_its_place(world: World, way: str) -> None:
     if way == "due":
-        job_id = world.schedule(delay=9)
+        job_id: str = world.schedule(delay=9)
     elif way == "ready":
         job_id = world.schedule()
     else:

@@ -46,7 +46,7 @@ def test_a_lost_job_is_delivered(world: World, way: str) -> None:
     # C7.3
     delivery = None
     if way == "due":
-        job_id = world.schedule(delay=99)
+        job_id: str = world.schedule(delay=99)
         world.command("ZREM", world.keys.due("q"), job_id)
     else:
         if way == "held":

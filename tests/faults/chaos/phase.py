@@ -23,7 +23,7 @@ from tests.faults.chaos.invariants.finding import Finding
 from tests.faults.chaos.invariants.rest import MEMORY_SHARE, Rest
 from tests.faults.chaos.ledger import Ledger
 from tests.faults.chaos.producers import Producers
-from tests.faults.chaos.server import Server
+from tests.faults.chaos.server import HOST, Server
 from tests.faults.chaos.timeline import play
 from tests.faults.chaos.timetable import LEASE_S, Phase
 from tests.faults.chaos.workload import LOG, SERVER, app, open_accounts
@@ -39,6 +39,9 @@ GRACE_S = 1.0
 POISONS = 1
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
 PROMISES = {columns.QUIET: columns.FSYNC}
+ORPHANS_S = 5.0
+"""What belongs to a worker has to notice its death."""
+
 PATIENCE_S = 60.0
 """How long a drain is watched: past its limit it is a violation, and what is left is looked at."""
 
@@ -88,19 +91,22 @@ def run(phase: Phase, place: Place, tell: Callable[[str], None]) -> Outcome:
         late = pace.lateness_ms(books)
         percentiles = pace.percentile(late, 0.5), pace.percentile(late, 0.99)
         found = Counter(f"{job.name.partition(':')[2]} {job.state}" for job in books.jobs.values())
-        return Outcome(phase, findings, world.injected, world.details + Counter(poisoned=crew.poisoned, workers=crew.born),
-                       found, time.monotonic() - started, drained_s, percentiles)  # fmt: skip
+        details = world.details + Counter(poisoned=crew.poisoned, workers=crew.born)
+        took_s = time.monotonic() - started
+        return Outcome(phase, findings, world.injected, details, found, took_s, drained_s, percentiles)
 
 
 def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: ExitStack) -> World:
     config = {"appendfsync": SYNC[phase.name]}
 
-    def add_server() -> Server:
+    def add_server(primary: Server | None = None) -> Server:
         folder = place.folder / f"server-{len(list(place.folder.glob('server-*')))}"
-        return opened.enter_context(Server(place.program, folder, config, place.faketime))
+        following = {"replicaof": f"{HOST} {primary.port}"} if primary is not None else {}
+        return opened.enter_context(Server(place.program, folder, config | following, place.faketime))
 
     place.folder.mkdir(parents=True)
     server = add_server()
+    replica = add_server(server) if phase.name == columns.REPLICA else None
     if phase.name == columns.POWER_CUT:
         server.sample()
     proxy = opened.enter_context(Proxy(server.url))
@@ -110,7 +116,7 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
     crew = Crew(proxy.url, place.folder, environment, settings, WORKERS)
     opened.callback(crew.close)
     producers = Producers(proxy.url, _plan(phase), ledger, random.Random(phase.seed))
-    world = World(phase.name, server, proxy, crew, producers, keys, add_server)
+    world = World(phase.name, server, proxy, crew, producers, keys, add_server, replica)
     wait_until(lambda: world.server.admin.zcard(keys.workers) == WORKERS, what="the workers' joining")
     return world
 
@@ -125,7 +131,6 @@ def _warm_up(world: World, rest: Rest) -> None:
         scheduler.result(scheduler.run_after(0, open_accounts, ACCOUNTS, OPENING), timeout=20)
     rest.before = [inventory.footprint(one.pid) for one in world.crew.alive()]
     rest.memory_before = inventory.settled_memory(world.server.admin)
-    inventory.dump(world.server.admin)
 
 
 def _break(phase: Phase, world: World, tell: Callable[[str], None]) -> float:
@@ -145,7 +150,14 @@ def _read(phase: Phase, place: Place, world: World, ledger: Ledger) -> bookkeepi
     struck = world.injected[columns.POWER] + world.injected[columns.FAILOVER]
     with SyncScheduler(app, url=world.server.url) as scheduler:
         return bookkeeping.read(
-            scheduler, world.server.admin, PROMISES.get(phase.name, phase.name), opening, ledger, place.folder / "actions.log", world.shifts, struck
+            scheduler,
+            world.server.admin,
+            PROMISES.get(phase.name, phase.name),
+            opening,
+            ledger,
+            place.folder / "actions.log",
+            world.shifts,
+            struck,
         )
 
 
@@ -155,9 +167,14 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     rest.keys = inventory.all_keys(server)
     rest.workers, rest.exits = crew.born, crew.misbehaved()
     crew.close()
-    rest.orphans = inventory.processes_with(f"{RUN}={place.folder}")
-    wait_until(lambda: len(server.client_list()) == 1, what="the end of all connections")
-    rest.connections = [str(one) for one in server.client_list() if int(one["id"]) != server.client_id()]
+    mine = f"{RUN}={place.folder}"
+    deadline = time.monotonic() + ORPHANS_S
+    while (orphans := inventory.processes_with(mine)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    rest.orphans = orphans
+    world.proxy.cut_all()  # those on which something was swallowed do not notice that one end is gone
+    wait_until(lambda: world.proxy.connected == 0, what="the end of the proxy's connections")
+    rest.connections = [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != server.client_id()]
     rest.complaints = [f"{log.name} has a traceback" for log in sorted(place.folder.glob("*.log"))
                        if "Traceback" in log.read_text(errors="replace")]  # fmt: skip
     _remove_documents(world)
@@ -167,7 +184,6 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     inventory.prune_all(url, world.keys)
     goal = round(rest.memory_before * (1 + MEMORY_SHARE))
     rest.memory_after = inventory.settled_memory(server, goal)
-    inventory.dump(world.server.admin)
 
 
 def _remove_documents(world: World) -> None:
