@@ -19,7 +19,11 @@ from scheduler.settings import (
     Limits,
     at_least_zero,
     check_exceptions,
+    check_flag,
+    check_limits,
     check_namespace,
+    check_url,
+    check_whole,
 )
 from scheduler.sql_context import BlockingSqlContext, SqlContext
 from scheduler.table import Document, Index, Table
@@ -84,6 +88,17 @@ class QueryDecorator(Protocol):
     def __call__(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
 
 
+def check_app(app: object) -> App:
+    """Check that a client is given an app.
+
+    Raises:
+        InvalidOption: It is something else.
+    """
+    if not isinstance(app, App):
+        raise InvalidOption(f"app: expected an App, got a {type(app).__name__}")
+    return app
+
+
 class App:
     """A namespace and its registered functions.
 
@@ -118,14 +133,14 @@ class App:
         accept_unsigned: bool = False,
     ) -> None:
         self.namespace = check_namespace(namespace)
-        self.url = url
+        self.url = check_url(url)
         self.keep_s = at_least_zero("keep_s", keep_s)
-        self.keep_count = int(at_least_zero("keep_count", keep_count))
+        self.keep_count = check_whole("keep_count", keep_count)
         self.transient = check_exceptions(transient)
-        self.limits = limits or Limits()
+        self.limits = check_limits(limits)
         self.signing_keys = check_keys("signing_key", signing_key)
         self.encryption_keys = check_keys("encryption_key", encryption_key)
-        self.accept_unsigned = accept_unsigned
+        self.accept_unsigned = check_flag("accept_unsigned", accept_unsigned)
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
         """The mutations and actions by name."""

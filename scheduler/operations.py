@@ -26,7 +26,7 @@ from scheduler.errors import (
 )
 from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobState
-from scheduler.settings import DEFAULT_QUEUE
+from scheduler.settings import DEFAULT_QUEUE, check_flag
 from scheduler.transitions import Argument, Transition
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class Producer:
     clock: RedisClock
     trusted: bool = True
     keyring: Keyring | None = None
+
+    def __post_init__(self) -> None:
+        check_flag("trusted", self.trusted)
 
 
 def read_clock(clock: RedisClock) -> Steps[None]:

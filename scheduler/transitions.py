@@ -243,7 +243,8 @@ def _document(document_id: str, version: bytes, created: bytes, data: bytes) -> 
         raise DamagedData(f"document {document_id}: its version or number of creation is damaged") from None
 
 
-def _nonce() -> str:
+def nonce() -> str:
+    """Unlike any other: 128 bits."""
     return secrets.token_urlsafe(16)
 
 
@@ -253,7 +254,7 @@ def _words(reply: Any) -> list[Word]:
 
 def schedule(requests: Sequence[Request], clock_ms: int | None = None) -> Transition[list[tuple[Word, str]]]:
     """Schedule jobs, all or none. Reads (OK | EXISTS | KEY, job id) for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), len(requests)]
+    argv: list[Argument] = [_clock(clock_ms), nonce(), len(requests)]
     for request in requests:
         argv.extend(request)
 
@@ -273,7 +274,7 @@ def promote(name: str, lease_ms: int, limit: int, clock_ms: int | None = None) -
         next_due_ms = int(reply[2]) if reply[2].isdigit() else None  # 'inf': no duestream wrote that
         return Lead(True, int(reply[1]), next_due_ms, int(reply[3]), damaged=damaged)
 
-    return Transition(scripts.load("promote"), [_clock(clock_ms), _nonce(), name, lease_ms, limit], read)
+    return Transition(scripts.load("promote"), [_clock(clock_ms), nonce(), name, lease_ms, limit], read)
 
 
 def begin(
@@ -288,7 +289,7 @@ def begin(
 
 def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
     """End mutations. Reads OK | ALREADY | LOST | CONFLICT | SEALED for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), worker, len(commits)]
+    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, len(commits)]
     for one in commits:
         argv.extend(one.argv())
     frees = not any(one.has_effects for one in commits)
@@ -305,7 +306,7 @@ def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transitio
 
 def retry(retries: Sequence[Retry], clock_ms: int | None = None) -> Transition[list[Word]]:
     """Give deliveries back. Reads OK | LOST for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), len(retries)]
+    argv: list[Argument] = [_clock(clock_ms), nonce(), len(retries)]
     for one in retries:
         held = one.delivery
         argv.extend((held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms))
@@ -327,7 +328,7 @@ def redeliver(
     idle_ms: int, max_deliveries: int, limit: int, error: bytes, clock_ms: int | None = None
 ) -> Transition[Redelivered]:
     """Take back what dead workers hold; past `max_deliveries` deaths a job fails with `error`."""
-    argv = [_clock(clock_ms), _nonce(), idle_ms, max_deliveries, limit, error]
+    argv = [_clock(clock_ms), nonce(), idle_ms, max_deliveries, limit, error]
     return Transition(
         scripts.load("redeliver"), argv, lambda r: Redelivered(int(r[0]), int(r[1]), int(r[2]), int(r[3]) > 0)
     )
@@ -419,7 +420,7 @@ def join(
 
 def leave(worker: str, promoter: str, queues: Sequence[str], clock_ms: int | None = None) -> Transition[int]:
     """Take a worker away. Reads how many deliveries it gave back unseen."""
-    return Transition(scripts.load("leave"), [_clock(clock_ms), _nonce(), worker, promoter, *queues], int)
+    return Transition(scripts.load("leave"), [_clock(clock_ms), nonce(), worker, promoter, *queues], int)
 
 
 def sweep(silent_ms: int, limit: int, clock_ms: int | None = None) -> Transition[int]:
@@ -477,7 +478,7 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
         }
         return Catalog(reply[0].decode(), built)
 
-    return Transition(scripts.load("declare"), ["", _nonce(), *indexes], parse)
+    return Transition(scripts.load("declare"), ["", nonce(), *indexes], parse)
 
 
 def reindex(
@@ -494,7 +495,12 @@ def reindex(
 
 def forget(index: str) -> Transition[bool]:
     """Drop an index. Reads whether it was there."""
-    return Transition(scripts.load("forget"), ["", _nonce(), index], bool)
+    return Transition(scripts.load("forget"), ["", nonce(), index], bool)
+
+
+def permit(commands: Sequence[str]) -> Transition[list[str]]:
+    """Which of these commands, with arguments, this client may not send."""
+    return Transition(scripts.load("permit"), ["", *commands], lambda reply: [one.decode() for one in reply])
 
 
 def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:

@@ -14,6 +14,8 @@ from scheduler import transitions
 from scheduler.app import App
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
+from scheduler.keys import Keys
+from scheduler.rights import Role, check_rights
 from scheduler.transitions import Argument
 from worker.persistence import Persistence
 from worker.settings import WorkerSettings
@@ -51,6 +53,15 @@ class Presence:
         self._clock = clock
         self._reader_id = reader_id
         self._catalog = catalog
+
+    async def arrive(self) -> None:
+        """Join, if the server lets this worker do its work.
+
+        Raises:
+            ConfigurationError: Its user of the server lacks a right.
+        """
+        await self._persistence.run(check_rights(Role.WORKER, Keys(self._app.namespace)))
+        await self.join()
 
     async def join(self) -> None:
         """Announce the worker, its functions and the retention its deployment wants; make its queues' groups."""

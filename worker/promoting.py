@@ -17,6 +17,7 @@ from scheduler.errors import Unavailable
 from scheduler.janitor import Janitor
 from scheduler.keys import Keys
 from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.rights import Role, check_rights
 from scheduler.store import AsyncStore, async_client
 from worker.rooms import keep
 
@@ -37,7 +38,7 @@ async def promote(
         max_deliveries: After so many deaths of workers a job fails.
 
     Raises:
-        ConfigurationError: The url cannot be read, or the server refused the credentials.
+        ConfigurationError: The url cannot be read, or the server refused the credentials or lacks a right of its user.
     """
     keys, outage = Keys(namespace), Outage()
     commands, listener = async_client(url), async_client(url)
@@ -57,6 +58,7 @@ async def promote(
     try:
         with contextlib.suppress(Unavailable):  # it is waited for; a wrong password is not
             await store.command("PING")
+            await store.run(check_rights(Role.WORKER, keys))
         _log.info("started promoter=%s app=%s", name, namespace)
         watch = keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
         await _until(stop, keep("promoter", promoter.run), keep("janitor", janitor.run), watch)

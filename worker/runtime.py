@@ -180,7 +180,7 @@ class Worker:
     async def _join(self) -> bool:
         """Announce the worker, however long Redis is away; False if a stop was asked for meanwhile."""
         await self._connections.open_reader()
-        joining = asyncio.create_task(self._presence.join())
+        joining = asyncio.create_task(self._presence.arrive())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

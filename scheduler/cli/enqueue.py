@@ -15,7 +15,7 @@ import click
 from scheduler.cli.moments import Duration, Moment
 from scheduler.cli.output import as_text, json_option, print_json
 from scheduler.cli.session import Session, Target, target_options
-from scheduler.errors import DuestreamError, InvalidArguments
+from scheduler.errors import DuestreamError, InvalidOption
 
 if TYPE_CHECKING:
     from scheduler.cli.feed import Defaults
@@ -117,9 +117,12 @@ def _enqueue_one(
 
 def _load_json(text: str) -> object:
     try:
-        return json.loads(text)
+        found: object = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidArguments(f"--args: not JSON: {error}") from None
+        raise InvalidOption(f"--args: not JSON: {error}") from None
+    if not isinstance(found, dict | list):
+        raise InvalidOption(f"--args: expected an object or an array, got {found!r:.60}")
+    return found
 
 
 def _enqueue_many(session: Session, source: IO[bytes], chosen: Defaults, *, as_json: bool) -> None:

@@ -182,7 +182,7 @@ def make_call(signature: Signature, arguments: Arguments, chosen: Defaults) -> C
     if chosen.at is not None:
         call = call_at(chosen.at, signature.function, args, kwargs)
     else:
-        call = call_after(chosen.after or 0, signature.function, args, kwargs)
+        call = call_after(0 if chosen.after is None else chosen.after, signature.function, args, kwargs)
     return call.using(queue=chosen.queue, idempotency_key=chosen.key, allow_unknown=chosen.allow_unknown)
 
 

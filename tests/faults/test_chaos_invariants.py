@@ -136,7 +136,8 @@ START = Line("N", 2, "start", "")
 DOCTORED: dict[str, tuple[int, Callable[[Books], Books]]] = {
     "money came from nowhere": (1, lambda b: replace(b, accounts={"a0": 41, "a1": 160})),
     "a transfer counted twice": (1, lambda b: replace(b, accounts={"a0": 10, "a1": 190})),
-    "an account is overdrawn": (1, lambda b: replace(b, opening={"a0": 50, "a1": 100}, accounts={"a0": -10, "a1": 160})),
+    "an account is overdrawn": (1, lambda b: replace(b, opening={"a0": 50, "a1": 100},
+                                                     accounts={"a0": -10, "a1": 160})),
     "an account is gone": (1, lambda b: replace(b, accounts={"a0": 200})),
     "somebody saw another sum": (1, lambda b: with_job(b, "U", result=199)),
     "an action succeeded and moved nothing": (1, lambda b: with_document(b, "moves", "A", None)),
@@ -178,7 +179,8 @@ DOCTORED: dict[str, tuple[int, Callable[[Books], Books]]] = {
     "a key made two jobs": (5, lambda b: replace(b, asked={**b.asked, 3: asked(3, "count", "C", "C2", key="k")})),
     "a job that nobody asked for": (5, lambda b: replace(b, asked={t: a for t, a in b.asked.items() if t != 3})),
     "a job ran early": (5, lambda b: with_job(b, "C", started_time=NOW - 1)),
-    "a job ran early by the server's clock": (5, lambda b: replace(b, lines=[*b.lines[:-1], replace(b.lines[-1], value=str(NOW - 1))])),
+    "a job ran early by the server's clock": (
+        5, lambda b: replace(b, lines=[*b.lines[:-1], replace(b.lines[-1], value=str(NOW - 1))])),
     "the drain": (7, lambda b: b),
     "a delayed job was late": (7, lambda b: with_job(b, "Q", started_time=NOW + 100)),
     "a write was lost": (8, lambda b: with_document(b, "lists", "0-1", {"values": [2], "epoch": 0})),
@@ -235,7 +237,8 @@ def at_rest() -> Rest:
         prefix="{chaos}:", left={"{chaos}:running": 0}, before=[worker], after=[worker], memory_before=1_000_000,
         memory_after=1_040_000, workers=4, keys={
             "{chaos}:job:C": ("string", -1), "{chaos}:status:C": ("hash", -1), "{chaos}:done:success": ("zset", -1),
-            "{chaos}:worker:w": ("hash", 5_000), "{chaos}:promoter": ("string", 900), "{chaos}:stats:chaos:f": ("hash", -1),
+            "{chaos}:worker:w": ("hash", 5_000), "{chaos}:promoter": ("string", 900),
+            "{chaos}:stats:chaos:f": ("hash", -1),
             "{chaos}:doc:marks:C": ("hash", -1), "{chaos}:status:F": ("hash", 500_000), "{chaos}:wake": ("list", -1),
             "{chaos}:ready:default": ("stream", -1), "{chaos}:index:accounts:branch,cents": ("zset", -1),
             "{chaos}:applied:T": ("string", 500_000), "{chaos}:functions:seen": ("zset", -1),

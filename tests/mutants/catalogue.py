@@ -39,6 +39,7 @@ due = _of("include/due", "promote")
 entry = _of("include/entry", "commit_documents", "read")
 job = _of("include/job", "begin")
 spec = _of("include/spec", "schedule")
+stranded = _of("include/stranded", "redeliver")
 stats = _of("include/stats", "finish")
 versions = _of("include/versions", "commit")
 scans = _of("include/versions", "commit_scans")
@@ -291,6 +292,13 @@ MUTANTS = [
     retry("giving back counts as a death", "redis.call('HDEL', NS .. 'status:' .. id, 'deaths')"),
     retry("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
     redeliver("the old entry stays", "drop_entry(one.queue, one.entry)"),
+    stranded("what is held is taken away", "entries[i][1], 1) > 0 then", "entries[i][1], 1) > 1 then"),
+    stranded("what waits is taken for handed out", "stream, '-', last,", "stream, '-', '+',"),
+    stranded("only the first", "count = limit", "return found"),
+    stranded("more than it was asked for", "or count == limit", "or count == 1000"),
+    redeliver("a deleted consumer's job waits for ever", "ipairs(stranded)", "ipairs({})"),
+    redeliver("a deleted consumer counts as a death", "if not one.stranded then", "if true then"),
+    redeliver("a deleted consumer's entries count as held", "held - (one.stranded and 0 or 1)", "held - 1"),
     redeliver("deaths are not counted", "(tonumber(status[3] or '') or 0) + 1", "1"),
     redeliver("a job with a damaged status is lost", "one.damaged, status = true, { false, fields.token }"),
     redeliver("poison comes back with its company", "one.deaths > 1 and one.deaths < cap", "false"),

@@ -461,7 +461,8 @@ def _not_after(entry: Entry, last: str) -> bool:
 
 def _pause_ms(job_id: str, deaths: int) -> int:
     """How long a job waits that has been lost before: a part of a time that doubles, by its id."""
-    return math.ceil(min(500 * 2.0 ** (deaths - 2), 60_000) * (int(job_id[-4:], 36) * 40503 % 65536 + 1) / 65536)
+    longest = min(500 << deaths - 2, 60_000)
+    return math.ceil(longest * (int(job_id[-4:], 36) * 40503 % 65536 + 1) / 65536)
 
 
 def _died(job: Job, now: int, worker: str) -> str:

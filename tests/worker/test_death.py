@@ -10,6 +10,7 @@ import pytest
 
 from scheduler import App, JobFailed, JobState, SyncScheduler
 from scheduler.keys import GROUP
+from tests.acl import administer
 from tests.worker import faulty
 from tests.worker.conftest import Start
 from tests.worker.processes import LEASE_MS, wait_until
@@ -112,7 +113,7 @@ def test_a_worker_paused_in_an_action_past_its_lease_reports_to_nobody(
 
 
 def test_an_action_delivered_but_not_begun_stays_pending_and_runs_later(
-    app: App, scheduler: SyncScheduler, start_worker: Start, tmp_path: Path
+    app: App, scheduler: SyncScheduler, start_worker: Start, tmp_path: Path, server_url: str
 ) -> None:
     # C3.6: the reply of the claim was lost, or the worker died before it could ack.
     start_worker().send(signal.SIGTERM)  # makes the group
@@ -120,9 +121,8 @@ def test_an_action_delivered_but_not_begun_stays_pending_and_runs_later(
     wait_until(lambda: store.command("EXISTS", store.keys.ready("default")) == 1)
     wait_until(lambda: store.command("ZCARD", store.keys.workers) == 0, what="the worker's leave")
     job_id = scheduler.run_after(0, "faulty:hold", str(tmp_path))
-    (entries,) = store.command(
-        "XREADGROUP", "GROUP", GROUP, "a-dead-reader", "COUNT", 1, "STREAMS", store.keys.ready("default"), ">"
-    )
+    read = ("XREADGROUP", "GROUP", GROUP, "a-dead-reader", "COUNT", 1, "STREAMS", store.keys.ready("default"), ">")
+    (entries,) = administer(server_url, *read)
     assert len(entries[1]) == 1
     job = scheduler.get(job_id)
     assert job is not None

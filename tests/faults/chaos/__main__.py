@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -30,6 +32,7 @@ console = Console(highlight=False, soft_wrap=True, width=120)
 @click.option("--only", help="One phase, for trying out.")
 def main(seed: int | None, long: bool, schedule: Path | None, server: str, scale: float, only: str | None) -> None:
     """Break everything, and check that every promise was kept."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all that was started ends too
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     folder = FOLDER / str(seed)
     shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,6 @@ from rich.table import Table
 from tests.faults.chaos.invariants.finding import MOST_SHOWN, Finding
 from tests.faults.chaos.phase import Outcome
 
-
 MOST_CHARS = 400
 
 
@@ -27,9 +26,8 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
                     f"[bold red]violated in {outcome.phase.name}:[/] {finding.number}. {finding.name}: ", end=""
                 )
                 console.print(violation[:MOST_CHARS].replace("\n", " "), markup=False)
-            if more := len(finding.violations) - MOST_SHOWN:
-                if more > 0:
-                    console.print(f"  and {more} more")
+            if (more := len(finding.violations) - MOST_SHOWN) > 0:
+                console.print(f"  and {more} more")
 
 
 def violations(outcomes: Sequence[Outcome]) -> int:
