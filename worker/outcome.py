@@ -70,10 +70,8 @@ def after_mutation(
             return _commit(held, JobState.FAILED, time_limit_error(held).pack(), transaction, effects=False)
         case Raised() if transaction is not None and transaction.conflicted:
             return after_conflict(held, jitter)
-        case Raised(Unavailable()):
-            return after_outage(held, jitter)
         case Raised(error) if isinstance(error, transient):
-            return after_transient(held, jitter)
+            return (after_outage if isinstance(error, Unavailable) else after_transient)(held, jitter)
         case Raised(error):
             # With what it read: a handler that failed on what it half saw is run again, not failed for good (C3.2).
             return _commit(held, JobState.FAILED, describe(error).pack(), transaction, effects=False)
@@ -115,8 +113,10 @@ def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
 
 
 def after_outage(held: Held, jitter: Jitter = jittered_ms) -> Retry:
-    """Redis was away while the handler read. That it goes back at all means that Redis is here again: it waits no longer
-    than a worker does, however often that has happened.
+    """Redis was away while the handler read.
+
+    That the delivery goes back at all means that Redis is here again: it waits no longer than a worker does, however
+    often that has happened.
     """
     return give_back(held, max(1, jitter(held.delivery.attempt, *_OUTAGE_MS)))
 

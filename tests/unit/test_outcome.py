@@ -8,8 +8,8 @@ import pytest
 
 from scheduler import App, MutationContext
 from scheduler.call import Request
-from scheduler.ids import JobId
 from scheduler.errors import Unavailable
+from scheduler.ids import JobId
 from scheduler.job import JobError
 from scheduler.settings import Limits
 from scheduler.spec import Spec

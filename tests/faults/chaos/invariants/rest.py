@@ -11,9 +11,7 @@ from tests.faults.chaos.invariants.finding import Finding
 
 MEMORY_SHARE = 0.05
 SPARE_FILES, SPARE_THREADS = 16, 20
-"""How much more a worker may have open at the end than any had at first: connections and threads for as many jobs at once
-as it takes.
-"""
+"""How much more a worker may have open at the end than any had at first: what as many jobs need as it takes at once."""
 
 
 @dataclass(frozen=True, slots=True)
