@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 from tests.faults.corpus import arguments, names, options, raw, times, words
 from tests.faults.corpus.test_handlers import CASES
 
-KINDS = {
+KINDS: dict[str, Sequence[Any]] = {
     "delays and timestamps": [*times.DELAYS, *times.TIMESTAMPS, *times.DELAYS_TAKEN],
     "arguments, results, documents": [*arguments.UNSTORABLE, *arguments.TAKEN],
     "names": [*names.FUNCTIONS, *names.QUEUES, *names.KEYS, *names.JOB_IDS, *names.NAMESPACES, *names.CURSORS],
@@ -26,5 +28,5 @@ def test_there_are_enough_cases_and_no_two_are_the_same() -> None:
     assert sum(counts.values()) >= 300
     assert min(counts.values()) >= 30
     for kind in ("delays and timestamps", "arguments, results, documents", "names", "options"):
-        ids = Counter(case.id for case in KINDS[kind])  # type: ignore[attr-defined]
+        ids = Counter(case.id for case in KINDS[kind])
         assert [name for name, count in ids.items() if count > 1] == [], kind

@@ -1,4 +1,4 @@
-"""200,000 fuzzed payloads: a value or a typed error each, in bounded time and memory, and no dead worker or stuck job."""
+"""200,000 fuzzed payloads: a value or a typed error each, in bounded time and memory, no dead worker, no stuck job."""
 
 from __future__ import annotations
 
