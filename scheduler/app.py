@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from scheduler.blocking_context import BlockingActionContext, BlockingMutationContext, BlockingQueryContext
 from scheduler.context import ActionContext, MutationContext, QueryContext
+from scheduler.durability import DurabilityName, check_durability, check_replicas
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
@@ -93,6 +94,9 @@ class App:
         keep_count: How many of the newest ended records are kept at most.
         transient: Exceptions after which any mutation of the app runs again (C3.3); connection errors always count.
         limits: What one call and one mutation may hold at most.
+        durability: What an action's ack must outlive before its first line runs (C7.2): 'memory', nothing but Redis
+            itself; 'fsync', a crash of its machine; 'replica', a failover. `docs/durability.md` says what each costs.
+        replicas: With 'replica', how many replicas must have the ack.
 
     Raises:
         InvalidOption: Naming what is wrong.
@@ -107,6 +111,8 @@ class App:
         keep_count: int = KEEP_COUNT,
         transient: tuple[type[Exception], ...] = (),
         limits: Limits | None = None,
+        durability: DurabilityName = "memory",
+        replicas: int = 1,
     ) -> None:
         self.namespace = check_namespace(namespace)
         self.url = url
@@ -114,6 +120,8 @@ class App:
         self.keep_count = int(at_least_zero("keep_count", keep_count))
         self.transient = check_exceptions(transient)
         self.limits = limits or Limits()
+        self.durability = check_durability(durability)
+        self.replicas = check_replicas(replicas)
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
         """The mutations and actions by name."""

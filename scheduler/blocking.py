@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from scheduler import operations
+from scheduler.admission import admit_client
 from scheduler.call import Call
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
@@ -62,6 +63,8 @@ class SyncScheduler(BlockingScheduling):
             store = BlockingStore(Keys(self.app.namespace), client)
             try:
                 store.drive(operations.read_clock(self._clock))
+                if not store.fake:
+                    store.drive(admit_client(store.keys.prefix))
             except BaseException:
                 if self._client is None:
                     store.close()

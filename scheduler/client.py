@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from scheduler import operations, transitions
+from scheduler.admission import admit_client
 from scheduler.batcher import Batcher
 from scheduler.call import Call, Request
 from scheduler.catalog import IndexCatalog
@@ -76,7 +77,7 @@ class Scheduler(Scheduling):
         """Connect; `async with` does it.
 
         Raises:
-            ConfigurationError: No server is named, or it refused the credentials.
+            ConfigurationError: No server is named, it refused the credentials, or it is none that is supported.
             Unavailable: It does not answer.
         """
         if self._opened is None:
@@ -84,6 +85,8 @@ class Scheduler(Scheduling):
             store = AsyncStore(Keys(self.app.namespace), self._client or async_client(str(url)))
             try:
                 await store.drive(operations.read_clock(self._clock))
+                if not store.fake:
+                    await store.drive(admit_client(store.keys.prefix))
             except BaseException:
                 if self._client is None:
                     await store.close()

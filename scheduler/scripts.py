@@ -76,6 +76,7 @@ NAMES = (
     "reindex",
     "renew",
     "retry",
+    "revert",
     "schedule",
     "seal",
     "show",

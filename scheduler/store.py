@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from scheduler.errors import ConfigurationError, QueueFull, Unavailable
+from scheduler.errors import ConfigurationError, DuestreamError, QueueFull, Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.transitions import Argument, Transition
@@ -74,6 +74,32 @@ class AsyncStore:
             sort_error(error)
         return transition.read(reply)
 
+    async def run_then(self, transition: Transition[T], command: Sequence[Argument]) -> tuple[T, Any]:
+        """Run one transition, and a plain command right after it on the same connection, in the same round trip.
+
+        Returns:
+            What the transition answered, and what the command did: its reply, or the error with which it was refused.
+
+        Raises:
+            As `run` does, for both; they are to be run again together.
+        """
+        script, argv = transition.script, transition.argv
+        try:
+            replies = await self._both(("EVALSHA", script.sha, 1, self.keys.prefix, *argv), command)
+            if isinstance(replies[0], exceptions.NoScriptError):  # then the command was about something else
+                replies = await self._both(("EVAL", script.source, 1, self.keys.prefix, *argv), command)
+            if isinstance(replies[0], Exception):
+                raise replies[0]
+        except (*CONNECTION_LOST, ServerError) as error:
+            sort_error(error)
+        return transition.read(replies[0]), replies[1]
+
+    async def _both(self, *commands: Sequence[Argument]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
+
     async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
         try:
             return await self.execute("EVALSHA", sha, 1, self.keys.prefix, *argv)
@@ -96,14 +122,20 @@ class AsyncStore:
             sort_error(error)
 
     async def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
-        reply = None
+        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises.
+
+        What a step raises is raised in the operation, which may know what to do about it.
+        """
+        reply, error = None, None
         while True:
             try:
-                step = steps.send(reply)
+                step = steps.send(reply) if error is None else steps.throw(error)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
+            try:
+                reply, error = await (self.run(step) if isinstance(step, Transition) else self.command(*step)), None
+            except (DuestreamError, ServerError) as raised:
+                error = raised
 
     async def close(self) -> None:
         await self._given.aclose()
@@ -155,13 +187,16 @@ class BlockingStore:
 
     def drive(self, steps: Steps[T]) -> T:
         """Run an operation of `operations.py` step by step; see `AsyncStore.drive`."""
-        reply = None
+        reply, error = None, None
         while True:
             try:
-                step = steps.send(reply)
+                step = steps.send(reply) if error is None else steps.throw(error)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            reply = self.run(step) if isinstance(step, Transition) else self.command(*step)
+            try:
+                reply, error = self.run(step) if isinstance(step, Transition) else self.command(*step), None
+            except (DuestreamError, ServerError) as raised:
+                error = raised
 
     def close(self) -> None:
         self._given.close()

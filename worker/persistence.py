@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from scheduler.backoff import Outage
 from scheduler.errors import Unavailable
+from scheduler.operations import Steps
 from scheduler.store import AsyncStore
-from scheduler.transitions import Transition
+from scheduler.transitions import Argument, Transition
 
 T = TypeVar("T")
 
@@ -25,6 +26,18 @@ class Persistence:
         reply = await self._until_answered(lambda: self._store.run(transition))
         self._outage.over(wrote=not transition.script.source.startswith("#!"))
         return reply
+
+    async def run_then(self, transition: Transition[T], command: Sequence[Argument]) -> tuple[T, Any]:
+        """Run a transition and a command after it, see `AsyncStore.run_then`, until Redis has answered both."""
+        replies = await self._until_answered(lambda: self._store.run_then(transition, command))
+        self._outage.over(wrote=not transition.script.source.startswith("#!"))
+        return replies
+
+    async def drive(self, operation: Callable[[], Steps[T]]) -> T:
+        """Run an operation that only reads, from its start, until Redis has answered all of it."""
+        result = await self._until_answered(lambda: self._store.drive(operation()))
+        self._outage.over()
+        return result
 
     async def command(self, *command: Any) -> Any:
         """Run a plain command that reads, until Redis has answered it."""

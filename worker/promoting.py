@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
@@ -11,13 +10,17 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from scheduler import transitions
+from scheduler.admission import admit_worker
 from scheduler.backoff import Outage
+from scheduler.durability import Safety
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.janitor import Janitor
 from scheduler.keys import Keys
+from scheduler.operations import Steps
 from scheduler.promoter import LEASE_MS, Promoter
 from scheduler.store import AsyncStore, async_client
+from worker.reaching import reach
 
 _log = logging.getLogger("duestream.promoter")
 _AGAIN_S = 1.0
@@ -37,7 +40,7 @@ async def promote(
         max_deliveries: After so many deaths of workers a job fails.
 
     Raises:
-        ConfigurationError: The url cannot be read, or the server refused the credentials.
+        ConfigurationError: The url cannot be read, the server refused the credentials, or is none that is supported.
     """
     keys, outage = Keys(namespace), Outage()
     commands, listener = async_client(url), async_client(url, block_s=LEASE_MS / 1000)
@@ -50,8 +53,8 @@ async def promote(
         store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage
     )
     try:
-        with contextlib.suppress(Unavailable):  # it is waited for; a wrong password is not
-            await store.command("PING")
+        if not await reach(store, lambda: _admission(keys), stop):
+            return
         _log.info("started promoter=%s app=%s", name, namespace)
         await _until(stop, _keep("promoter", promoter.run), _keep("janitor", janitor.run))
         await _leave(store, name)
@@ -59,6 +62,11 @@ async def promote(
     finally:
         await commands.aclose()
         await listener.aclose()
+
+
+def _admission(keys: Keys) -> Steps[None]:
+    yield ("PING",)  # what refuses the credentials does so here
+    yield from admit_worker(keys.prefix, Safety(), 0)
 
 
 async def _until(stop: asyncio.Event, *rooms: Awaitable[None]) -> None:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-from scheduler import transitions
 from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
@@ -26,6 +25,7 @@ from scheduler.operations import Producer
 from scheduler.promoter import Promoter
 from scheduler.store import AsyncStore
 from scheduler.transitions import Commit, Finish, Retry, Word
+from worker.beginner import Beginner
 from worker.claimer import Claimer
 from worker.committer import Committer
 from worker.connections import Connections
@@ -103,6 +103,7 @@ class Worker:
         self._claimer = Claimer(
             self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
         )
+        self._beginner = Beginner(self._persistence, keys, self._settings, self._settings.safety(app))
         self._committer = Committer(self._persistence, name, self._presence.declare, self._answered)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
         producer = Producer(app, JobIds(clock.now_ms), clock)
@@ -159,7 +160,7 @@ class Worker:
     async def _join(self) -> bool:
         """Announce the worker, however long Redis is away; False if a stop was asked for meanwhile."""
         await self._connections.open_reader()
-        joining = asyncio.create_task(self._presence.join())
+        joining = asyncio.create_task(self._enter())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -173,6 +174,10 @@ class Worker:
             await self._close()
             raise
         return True
+
+    async def _enter(self) -> None:
+        await self._beginner.open()
+        await self._presence.join()
 
     async def _until_stopped(self, claiming: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
@@ -268,21 +273,18 @@ class Worker:
 
     async def _begin(self, actions: list[Held]) -> None:
         """Ack, and only then run (C3.5)."""
-        transition = transitions.begin(
-            [held.delivery for held in actions], self._settings.name, self._settings.lease_ms * 3 // 4
-        )
         try:
-            words = await self._persistence.run(transition)
+            begun = await self._beginner.begin([held.delivery for held in actions])
         except Exception:  # noqa: BLE001  a bug of ours must not stop the others
             _log.exception("not begun: %d actions come back when the lease is over", len(actions))
-            words = [Word.LOST] * len(actions)
-        for held, word in zip(actions, words, strict=True):
-            if word is Word.LOST:
-                self._running -= 1
-                self._drop(held)
-            else:
+            begun = [False] * len(actions)
+        for held, may_start in zip(actions, begun, strict=True):
+            if may_start:
                 held.begun = True
                 self._start(held)
+            else:
+                self._running -= 1
+                self._drop(held)
 
     def _start(self, held: Held) -> None:
         held.started, held.entered = time.monotonic(), False

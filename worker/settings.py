@@ -7,6 +7,8 @@ import secrets
 import socket
 from dataclasses import dataclass, field
 
+from scheduler.app import App
+from scheduler.durability import DurabilityName, Safety, check_durability, check_replicas
 from scheduler.errors import InvalidOption
 from scheduler.settings import DEFAULT_QUEUE, check_queue
 
@@ -23,6 +25,9 @@ class WorkerSettings:
         grace_s: How long actions may go on after a stop was asked for.
         burst: Stop when nothing is due.
         promote: Promote and clean beside the work.
+        durability: What an action's ack must outlive (C7.2); None: what the app says.
+        replicas: With 'replica', how many must have the ack; None: what the app says.
+        vouch_fsync: With 'fsync', somebody vouches for a server that does not show its settings.
         name: Unlike any other's.
     """
 
@@ -33,6 +38,9 @@ class WorkerSettings:
     grace_s: float = 25.0
     burst: bool = False
     promote: bool = True
+    durability: DurabilityName | None = None
+    replicas: int | None = None
+    vouch_fsync: bool = False
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
 
     def __post_init__(self) -> None:
@@ -50,6 +58,21 @@ class WorkerSettings:
         _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000)
         _at_least("max_deliveries", self.max_deliveries, 1, 1_000)
         _at_least("grace_s", self.grace_s, 0, 86_400)
+        if self.durability is not None:
+            check_durability(self.durability)
+        if self.replicas is not None:
+            check_replicas(self.replicas)
+
+    def safety(self, app: App) -> Safety:
+        """How safe the acks of an app's actions must be: as said here, else as the app says."""
+        durability = app.durability if self.durability is None else check_durability(self.durability)
+        replicas = app.replicas if self.replicas is None else self.replicas
+        return Safety(durability, replicas, self.vouch_fsync)
+
+    @property
+    def replica_wait_ms(self) -> int:
+        """How long replicas may take to have an ack: well within the lease, which nobody renews meanwhile."""
+        return self.lease_ms // 10
 
 
 def _at_least(name: str, value: float, low: float, high: float) -> None:

@@ -27,6 +27,7 @@ READ_AFTER_A_WRITE = {
     "schedule": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
     "commit": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
     "retry": {"LLEN"},
+    "revert": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
     "declare": {"HGET", "HGETALL"},
     "promote": {"GETRANGE", "HMGET", "ZRANGE", "ZRANGEBYSCORE"},
     "expire": {"ZRANGE"},

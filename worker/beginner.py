@@ -1,0 +1,90 @@
+"""The beginner: acks actions, and says which of them may start (C3.5, C7.2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from scheduler import transitions
+from scheduler.admission import admit_worker
+from scheduler.backoff import jittered_ms
+from scheduler.durability import Safety
+from scheduler.keys import Keys
+from scheduler.transitions import Delivery, Word
+from worker.persistence import Persistence
+from worker.settings import WorkerSettings
+
+_LATER_MS = (500, 5_000)
+"""When an action comes again that was given back: soon, then later, in ms."""
+
+_log = logging.getLogger("duestream.beginner")
+
+
+class Beginner:
+    """Begins actions of one worker.
+
+    Args:
+        persistence: Sends each call until it is answered.
+        keys: The app's.
+        settings: How the worker runs.
+        safety: How safe an ack must be before the first line runs.
+    """
+
+    def __init__(self, persistence: Persistence, keys: Keys, settings: WorkerSettings, safety: Safety) -> None:
+        self._persistence = persistence
+        self._prefix = keys.prefix
+        self._settings = settings
+        self._safety = safety
+        self._proof = safety.proof(settings.replica_wait_ms)
+        self._doubts = 0
+
+    async def open(self) -> None:
+        """Look whether the server gives the safety that is asked for, however long it is away.
+
+        Raises:
+            ConfigurationError: It does not, or it is none that workers can use.
+        """
+        wait_ms = self._settings.replica_wait_ms
+        proven = await self._persistence.drive(lambda: admit_worker(self._prefix, self._safety, wait_ms))
+        self._proof = self._safety.proof(wait_ms) if proven else None
+
+    async def begin(self, deliveries: Sequence[Delivery]) -> list[bool]:
+        """Ack actions; returns of each whether it may start, and is this worker's to end.
+
+        The proof is taken with each ack and on its connection: servers are restarted, promoted and configured anew
+        behind an address, without a word. Where it fails, all are given back before one has started.
+        """
+        settings = self._settings
+        begin = transitions.begin(deliveries, settings.name, settings.lease_ms * 3 // 4)
+        if self._proof is None:
+            words = await self._persistence.run(begin)
+            return _begun(words)
+        words, reply = await self._persistence.run_then(begin, self._proof)
+        begun = _begun(words)
+        if not any(begun):
+            return begun
+        doubt = self._safety.doubt(reply)
+        if doubt:
+            await self._give_back([one for one, mine in zip(deliveries, begun, strict=True) if mine], doubt)
+            return [False] * len(deliveries)
+        self._trust()
+        return begun
+
+    async def _give_back(self, deliveries: list[Delivery], doubt: str) -> None:
+        if not self._doubts:
+            _log.error(
+                "durability %s is not given: %s; actions go back and are tried again until it is",
+                self._safety.durability, doubt,
+            )  # fmt: skip
+        self._doubts += 1
+        delay_ms = 100 + jittered_ms(self._doubts, *_LATER_MS)
+        await self._persistence.run(transitions.revert(deliveries, self._settings.name, delay_ms))
+
+    def _trust(self) -> None:
+        if self._doubts:
+            _log.warning("durability %s is given again", self._safety.durability)
+        self._doubts = 0
+
+
+def _begun(words: Sequence[Word]) -> list[bool]:
+    return [word is not Word.LOST for word in words]
