@@ -113,6 +113,8 @@ async def running(app: App, url: str, settings: WorkerSettings) -> AsyncIterator
     task = asyncio.create_task(one.run())
     with redis.Redis.from_url(url) as client:
         await until(lambda: task.done() or bool(client.exists(f"{{{app.namespace}}}:worker:{settings.name}")))
+    if task.done():
+        task.result()  # what kept it from starting
     try:
         yield one
     finally:

@@ -188,6 +188,6 @@ def unwatch(world: World) -> Transition[Any]:
 
 SAMPLES: list[Sample] = [
     schedule, schedule_canceled, promote, begin, commit, commit_with_a_tombstone, commit_at_once, finish, retry,
-    retry_later, revert, revert_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew, join, sweep, watch,
-    unwatch, retry_in_sql, seal, declare, forget, reindex,
+    retry_later, revert, revert_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave,
+    renew, join, sweep, watch, unwatch, retry_in_sql, seal, declare, forget, reindex,
 ]  # fmt: skip
