@@ -34,8 +34,8 @@ class Shop:
         self.order = self.app.mutation(name="shop:order")(self._order)
 
     async def _send(self, ctx: ActionContext) -> str:
-        self.starts.append(str(ctx.job_id))
-        self.at_start(str(ctx.job_id))
+        self.starts.append(ctx.job_id)
+        self.at_start(ctx.job_id)
         return "sent"
 
     async def _order(self, ctx: MutationContext, number: int) -> int:
@@ -45,7 +45,7 @@ class Shop:
             await ctx.db.insert("counters", {"n": 1}, key="orders")
         else:
             await ctx.db.patch("counters:orders", {"n": counter["n"] + 1})
-        await ctx.db.insert("marks", {"number": number}, key=str(ctx.job_id))
+        await ctx.db.insert("marks", {"job": ctx.job_id}, key=ctx.job_id)
         await ctx.scheduler.run_after(0, self.send)
         return number
 

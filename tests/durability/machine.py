@@ -36,30 +36,31 @@ class Machine:
         return path
 
     def written(self) -> int:
-        """Bytes of it. What was answered under `always` is on the disk; a command that was not may be there in part."""
+        """Bytes of it: those that were synced, and those that a power cut may take away."""
         return self.journal().stat().st_size
 
-    def crash(self) -> None:
-        """The process dies and comes back; the machine stays, and what was handed to it."""
-        self._kill()
-        self._restart()
-
-    def lose_power(self, kept: int | None = None) -> None:
-        """The machine goes down and comes back with the first `kept` bytes of the file, None where there is none."""
-        self._kill()
-        if kept is not None:
-            os.truncate(self.journal(), kept)
-        self._restart()
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """The process is gone, and its connections with it."""
         os.kill(self._server.pid, signal.SIGKILL)
         self._server.stop()
 
-    def _restart(self) -> None:
+    def start(self) -> None:
+        """It comes back with what is on the disk."""
         assert self._server.start() == self.url, "its port was taken meanwhile"
+
+    def crash(self) -> None:
+        """The process dies and comes back; the machine stays."""
+        self.kill()
+        self.start()
+
+    def lose_power(self, kept: int) -> None:
+        """The machine goes down, and comes back with the first `kept` bytes of the file."""
+        self.kill()
+        os.truncate(self.journal(), kept)
+        self.start()
+
+    def stop(self) -> None:
+        self._server.stop()
 
 
 class Pair:
