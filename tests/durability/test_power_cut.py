@@ -1,7 +1,7 @@
 """Redis dies in the midst of work: of what it knew only the beginning is left, and that is a consistent story (C7.1).
 
 A power cut leaves at least what was answered under `always`, all but the last second under `everysec`. It may go
-through a command, or through the middle of what one script wrote. Workers and clients live on, and know more than the server.
+through a command, or through what one script wrote. Workers and clients live on, and know more than the server.
 """
 
 from __future__ import annotations
