@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from scheduler.db import BlockingQuery, Query
     from scheduler.documents import UNSET
     from scheduler.embedded import EmbeddedServer
+    from scheduler.encryption import ENCRYPTED
     from scheduler.errors import (
+        BadSignature,
         ConfigurationError,
+        DamagedData,
         DuestreamError,
         DuplicateFunction,
         IndexBuilding,
@@ -27,22 +30,27 @@ if TYPE_CHECKING:
         InvalidJobId,
         InvalidOption,
         InvalidTimestamp,
+        InvalidUrl,
         InvalidValue,
         JobCanceled,
         JobFailed,
         JobNotFound,
+        KeyMissing,
         LimitExceeded,
         NotAllowed,
+        NotDecryptable,
+        NotOpen,
         NotUnique,
         QueueFull,
         ResultTimeout,
+        TimeLimitExceeded,
         TooManyConflicts,
         Unavailable,
         UnknownFunction,
     )
     from scheduler.function import Function, Kind
     from scheduler.ids import JobId
-    from scheduler.job import CancelOutcome, Job, JobError, JobState
+    from scheduler.job import CancelOutcome, Death, Job, JobError, JobState
     from scheduler.listing import JobPage
     from scheduler.query import Page
     from scheduler.settings import Limits
@@ -50,9 +58,11 @@ if TYPE_CHECKING:
     from scheduler.table import Document, Table
 
 __all__ = [
+    "ENCRYPTED",
     "UNSET",
     "ActionContext",
     "App",
+    "BadSignature",
     "BlockingActionContext",
     "BlockingMutationContext",
     "BlockingQuery",
@@ -61,6 +71,8 @@ __all__ = [
     "Call",
     "CancelOutcome",
     "ConfigurationError",
+    "DamagedData",
+    "Death",
     "Document",
     "DuestreamError",
     "DuplicateFunction",
@@ -74,6 +86,7 @@ __all__ = [
     "InvalidJobId",
     "InvalidOption",
     "InvalidTimestamp",
+    "InvalidUrl",
     "InvalidValue",
     "Job",
     "JobCanceled",
@@ -83,11 +96,14 @@ __all__ = [
     "JobNotFound",
     "JobPage",
     "JobState",
+    "KeyMissing",
     "Kind",
     "LimitExceeded",
     "Limits",
     "MutationContext",
     "NotAllowed",
+    "NotDecryptable",
+    "NotOpen",
     "NotUnique",
     "Page",
     "Query",
@@ -98,6 +114,7 @@ __all__ = [
     "SqlContext",
     "SyncScheduler",
     "Table",
+    "TimeLimitExceeded",
     "TooManyConflicts",
     "Unavailable",
     "UnknownFunction",
@@ -113,8 +130,11 @@ _HOMES = {
     "scheduler.db": ("BlockingQuery", "Query"),
     "scheduler.documents": ("UNSET",),
     "scheduler.embedded": ("EmbeddedServer",),
+    "scheduler.encryption": ("ENCRYPTED",),
     "scheduler.errors": (
+        "BadSignature",
         "ConfigurationError",
+        "DamagedData",
         "DuestreamError",
         "DuplicateFunction",
         "IndexBuilding",
@@ -125,15 +145,20 @@ _HOMES = {
         "InvalidJobId",
         "InvalidOption",
         "InvalidTimestamp",
+        "InvalidUrl",
         "InvalidValue",
         "JobCanceled",
         "JobFailed",
         "JobNotFound",
+        "KeyMissing",
         "LimitExceeded",
         "NotAllowed",
+        "NotDecryptable",
+        "NotOpen",
         "NotUnique",
         "QueueFull",
         "ResultTimeout",
+        "TimeLimitExceeded",
         "TooManyConflicts",
         "Unavailable",
         "UnknownFunction",
@@ -145,6 +170,7 @@ _HOMES = {
     "scheduler.ids": ("JobId",),
     "scheduler.job": (
         "CancelOutcome",
+        "Death",
         "Job",
         "JobError",
         "JobState",

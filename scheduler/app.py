@@ -12,6 +12,7 @@ from scheduler.durability import DurabilityName, check_durability, check_replica
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
+from scheduler.keyring import Keys, check_keys
 from scheduler.settings import (
     DEFAULT_QUEUE,
     KEEP_COUNT,
@@ -97,6 +98,11 @@ class App:
         durability: What an action's ack must outlive before its first line runs (C7.2): 'memory', nothing but Redis
             itself; 'fsync', a crash of its machine; 'replica', a failover. `docs/durability.md` says what each costs.
         replicas: With 'replica', how many replicas must have the ack.
+        signing_key: A str or bytes of 32 random bytes or more, or two of them: then the app's jobs are signed by the
+            first, and its workers run only what one of them has signed. `DUESTREAM_SIGNING_KEY` goes before it.
+        encryption_key: The same, for the arguments, results and errors of jobs: the first encrypts, both decrypt.
+            `DUESTREAM_ENCRYPTION_KEY` goes before it. Needs `duestream[encryption]`.
+        accept_unsigned: Run jobs without a signature too (never altered ones), while an app begins to sign.
 
     Raises:
         InvalidOption: Naming what is wrong.
@@ -113,6 +119,9 @@ class App:
         limits: Limits | None = None,
         durability: DurabilityName = "memory",
         replicas: int = 1,
+        signing_key: Keys | None = None,
+        encryption_key: Keys | None = None,
+        accept_unsigned: bool = False,
     ) -> None:
         self.namespace = check_namespace(namespace)
         self.url = url
@@ -122,6 +131,9 @@ class App:
         self.limits = limits or Limits()
         self.durability = check_durability(durability)
         self.replicas = check_replicas(replicas)
+        self.signing_keys = check_keys("signing_key", signing_key)
+        self.encryption_keys = check_keys("encryption_key", encryption_key)
+        self.accept_unsigned = accept_unsigned
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
         """The mutations and actions by name."""
@@ -335,18 +347,21 @@ class App:
     @overload
     def query(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
     @overload
-    def query(self, /, *, name: str | None = None) -> QueryDecorator: ...
-    def query(self, handler: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+    def query(self, /, *, name: str | None = None, timeout: float | None = None) -> QueryDecorator: ...
+    def query(
+        self, handler: Callable[..., Any] | None = None, /, *, name: str | None = None, timeout: float | None = None
+    ) -> Any:
         """Register a query: it reads documents and changes nothing; other functions call it with `ctx.run_query`.
 
         Args:
             handler: `async def f(ctx: QueryContext, ...)`, or a plain `def` with a `BlockingQueryContext`.
             name: Its name; "<module>:<function>" by default.
+            timeout: Its time limit in seconds, 300 by default; past it the call raises `TimeLimitExceeded`.
 
         Raises:
             As `mutation` does.
         """
-        return self._register(Kind.QUERY, False, handler, FunctionOptions(name))
+        return self._register(Kind.QUERY, False, handler, FunctionOptions(name, timeout_s=timeout))
 
     @overload
     def table(

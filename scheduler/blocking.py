@@ -19,10 +19,12 @@ from scheduler.errors import ResultTimeout
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.keys import Keys
 from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
 from scheduler.location import locate
 from scheduler.mailbox import wait_blocking
+from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
@@ -52,13 +54,16 @@ class SyncScheduler(BlockingScheduling):
         self._url = url
         self._client = client
         self._clock = RedisClock()
-        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
+        self._keyring = Keyring.of(app)
+        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted, self._keyring)
         self._tables = Tables(app.tables, IndexCatalog())
-        self._opened: BlockingStore | None = None
+        self._opened: Opened[BlockingStore] = Opened(
+            f"SyncScheduler of app {app.namespace!r}", "with SyncScheduler(app) as scheduler"
+        )
 
     def open(self) -> Self:
         """Connect; `with` does it. Raises as `Scheduler.open` does."""
-        if self._opened is None:
+        if not self._opened:
             client = self._client or blocking_client(locate(self.app, self._url))
             store = BlockingStore(Keys(self.app.namespace), client)
             try:
@@ -69,12 +74,12 @@ class SyncScheduler(BlockingScheduling):
                 if self._client is None:
                     store.close()
                 raise
-            self._opened = store
+            self._opened.put(store, owned=self._client is None)
         return self
 
     def close(self) -> None:
-        """Disconnect."""
-        store, self._opened = self._opened, None
+        """Disconnect. Twice is once."""
+        store = self._opened.take()
         if store is not None and self._client is None:
             store.close()
 
@@ -113,7 +118,7 @@ class SyncScheduler(BlockingScheduling):
 
     def get(self, job_id: str) -> Job | None:
         """One job's record, None where there is none (C5.4)."""
-        return self._store.drive(operations.get(parse_job_id(job_id)))
+        return self._store.drive(operations.get(parse_job_id(job_id), self._keyring))
 
     def list(
         self,
@@ -128,7 +133,7 @@ class SyncScheduler(BlockingScheduling):
     ) -> JobPage:
         """One page of jobs; see `Scheduler.list`."""
         wanted = JobFilter.of(state, function, queue, before, after)
-        return self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor))
+        return self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor, self._keyring))
 
     def count(
         self,
@@ -149,7 +154,7 @@ class SyncScheduler(BlockingScheduling):
         deadline = None if timeout is None else time.monotonic() + timeout
         if not wait_blocking(self._store, job_id, deadline):
             raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s")
-        return self._store.drive(operations.outcome(self.app, job_id))
+        return self._store.drive(operations.outcome(self.app, job_id, self._keyring))
 
     @property
     def db(self) -> BlockingDatabaseReader:
@@ -159,9 +164,7 @@ class SyncScheduler(BlockingScheduling):
 
     @property
     def _store(self) -> BlockingStore:
-        if self._opened is None:
-            raise RuntimeError("the SyncScheduler is not open: use `with SyncScheduler(app) as scheduler`")
-        return self._opened
+        return self._opened.get()
 
     def _find(self, function: AnyFunction | str) -> AnyFunction | str:
         return self.app.find(function)

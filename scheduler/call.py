@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from scheduler import due, values
+from scheduler.envelope import enclose
 from scheduler.errors import InvalidOption, LimitExceeded
 from scheduler.settings import DEFAULT_QUEUE, check_key, check_queue
 
 if TYPE_CHECKING:
     from scheduler.function import AnyFunction
     from scheduler.ids import JobId
+    from scheduler.keyring import Keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,31 @@ class Request(NamedTuple):
         return len(self.tail)
 
 
-def make_request(call: Call, job_id: JobId, when: due.Due, *, queue: str, kind: str, parent: str = "") -> Request:
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """On whose behalf a call is sent.
+
+    Attributes:
+        parent: The job that schedules it, '' for none.
+        since_ms: The time that its delay counts from, Redis time in epoch ms.
+        keyring: The app's keys; None where it has none.
+    """
+
+    parent: str
+    since_ms: int
+    keyring: Keyring | None
+
+
+def make_request(call: Call, job_id: JobId, when: due.Due, sender: Sender, *, queue: str, kind: str) -> Request:
     """What is sent of a call: its id and due time, and the spec from the queue on."""
     queue = call.options.queue or queue or DEFAULT_QUEUE
-    key = call.options.idempotency_key or ""
+    key, parent = call.options.idempotency_key or "", sender.parent
     head = b"".join([values.pack(text, "spec") for text in (queue, call.name, kind, parent, key)])
-    return Request(job_id, queue, call.name, when.mode, when.ms, parent, key, "", head + call.packed_args)
+    body = call.packed_args
+    if sender.keyring is not None:
+        not_before_ms = when.ms if when.mode == "at" else sender.since_ms + when.ms
+        body = enclose(sender.keyring, job_id, head, body, not_before_ms)
+    return Request(job_id, queue, call.name, when.mode, when.ms, parent, key, "", head + body)
 
 
 def check_size(call: Call, limit_bytes: int) -> None:

@@ -21,10 +21,12 @@ from scheduler.errors import ResultTimeout
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.keys import Keys
 from scheduler.listing import JobFilter, JobPage, cancel_all, count_jobs, list_jobs
 from scheduler.location import locate
 from scheduler.mailbox import Mailbox
+from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
 from scheduler.scheduling import Scheduling
@@ -65,13 +67,15 @@ class Scheduler(Scheduling):
         self._url = url
         self._client = client
         self._clock = RedisClock()
-        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted)
+        self._keyring = Keyring.of(app)
+        self._producer = Producer(app, JobIds(self._clock.now_ms), self._clock, trusted, self._keyring)
         self._tables = Tables(app.tables, IndexCatalog())
         self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
             self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES, (ServerError,)
         )
-        self._opened: AsyncStore | None = None
-        self._mailbox: Mailbox | None = None
+        self._opened: Opened[tuple[AsyncStore, Mailbox]] = Opened(
+            f"Scheduler of app {app.namespace!r}", "async with Scheduler(app) as scheduler"
+        )
 
     async def open(self) -> Self:
         """Connect; `async with` does it.
@@ -80,7 +84,7 @@ class Scheduler(Scheduling):
             ConfigurationError: No server is named, it refused the credentials, or it is none that is supported.
             Unavailable: It does not answer.
         """
-        if self._opened is None:
+        if not self._opened:
             url = None if self._client is not None else locate(self.app, self._url)
             store = AsyncStore(Keys(self.app.namespace), self._client or async_client(str(url)))
             try:
@@ -91,15 +95,15 @@ class Scheduler(Scheduling):
                 if self._client is None:
                     await store.close()
                 raise
-            self._opened = store
-            self._mailbox = Mailbox(store, url)
+            self._opened.put((store, Mailbox(store, url)), owned=self._client is None)
         return self
 
     async def close(self) -> None:
-        """Wait for what is on the wire, and disconnect."""
+        """Wait for what is on the wire, and disconnect. Twice is once."""
         await self._batcher.drain()
-        store, mailbox, self._opened, self._mailbox = self._opened, self._mailbox, None, None
-        if store is not None and mailbox is not None:
+        opened = self._opened.take()
+        if opened is not None:
+            store, mailbox = opened
             await mailbox.close()
             if self._client is None:
                 await store.close()
@@ -166,7 +170,7 @@ class Scheduler(Scheduling):
 
     async def get(self, job_id: str) -> Job | None:
         """One job's record, None where there is none (C5.4)."""
-        return await self._store.drive(operations.get(parse_job_id(job_id)))
+        return await self._store.drive(operations.get(parse_job_id(job_id), self._keyring))
 
     async def list(
         self,
@@ -188,7 +192,7 @@ class Scheduler(Scheduling):
             cursor: Where the page before said to go on.
         """
         wanted = JobFilter.of(state, function, queue, before, after)
-        return await self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor))
+        return await self._store.drive(list_jobs(self._store.keys, wanted, limit, cursor, self._keyring))
 
     async def count(
         self,
@@ -215,16 +219,16 @@ class Scheduler(Scheduling):
             JobCanceled: It was canceled.
             JobNotFound: There is no record of it.
             ResultTimeout: It had not ended in time.
+            KeyMissing: The result is encrypted with a key that is not at hand.
         """
         job_id = parse_job_id(job_id)
-        store, mailbox = self._store, self._mailbox
-        assert mailbox is not None
+        store, mailbox = self._opened.get()
         try:
             async with asyncio.timeout(timeout):
                 await mailbox.wait(job_id)
         except TimeoutError:
             raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s") from None
-        return await store.drive(operations.outcome(self.app, job_id))
+        return await store.drive(operations.outcome(self.app, job_id, self._keyring))
 
     @property
     def db(self) -> DatabaseReader:
@@ -237,9 +241,7 @@ class Scheduler(Scheduling):
 
     @property
     def _store(self) -> AsyncStore:
-        if self._opened is None:
-            raise RuntimeError("the Scheduler is not open: use `async with Scheduler(app) as scheduler`")
-        return self._opened
+        return self._opened.get()[0]
 
     def _find(self, function: AnyFunction | str) -> AnyFunction | str:
         return self.app.find(function)

@@ -68,12 +68,21 @@ class MutationScheduling(Scheduling):
     """`ctx.scheduler` of a mutation: part of its transaction (C2.7)."""
 
     def __init__(
-        self, host: Host, transaction: Transaction, reader: Reader, job_id: str, log: Log, *, is_job: bool = True
+        self,
+        host: Host,
+        transaction: Transaction,
+        reader: Reader,
+        job_id: str,
+        log: Log,
+        *,
+        now_ms: int,
+        is_job: bool = True,
     ) -> None:
         self._host = host
         self._reader = reader
         self._transaction = transaction
         self._job_id = job_id
+        self._now_ms = now_ms
         self._is_job = is_job
         self._log = log
         self._scope = Scope()
@@ -94,7 +103,7 @@ class MutationScheduling(Scheduling):
             known = child.id if child is not None else await self._reader(self._transaction.version("key", key))
             if known:
                 return JobId(known)
-        (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id))
+        (request,) = await self._host.drive(prepare(self._host.producer, [call], self._job_id, self._now_ms))
         self._scope.check()
         self._transaction.add_child(request)
         return request.id
@@ -148,7 +157,7 @@ class _TransactionSystem(SystemTables):
 
     async def get(self, job_id: str) -> Job | None:
         seen = await self._reader(self._transaction.version("job", parse_job_id(job_id)))
-        job = await self._host.drive(get(job_id))
+        job = await self._host.drive(get(job_id, self._host.producer.keyring))
         if job is None and seen in _FINAL:
             return None  # a tombstone: the record is gone, its state is kept for a while
         if (job.state.value if job else "") != (JobState.PENDING if seen == SEALED else seen):
@@ -161,7 +170,7 @@ class _ActionSystem(SystemTables):
         self._host = host
 
     async def get(self, job_id: str) -> Job | None:
-        return await self._host.drive(get(parse_job_id(job_id)))
+        return await self._host.drive(get(parse_job_id(job_id), self._host.producer.keyring))
 
 
 class ActionDatabase:
@@ -206,7 +215,9 @@ class MutationContext:
         self.reader = host.reader()
         self.documents = Documents(transaction, host.tables, host.producer.ids)
         self.db = self._database()
-        self.scheduler = MutationScheduling(host, transaction, self.reader, job_id, self.log, is_job=is_job)
+        self.scheduler = MutationScheduling(
+            host, transaction, self.reader, job_id, self.log, now_ms=now_ms, is_job=is_job
+        )
 
     async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run another mutation inside this transaction (C3.9). If it raises, what it did is undone.

@@ -15,8 +15,15 @@
     ├── DuplicateFunction (ValueError)    a second function under a name already used
     ├── NotAllowed (PermissionError)      an untrusted client scheduled an internal function
     ├── LimitExceeded (ValueError)        one mutation scheduled or wrote more than it may
+    ├── TimeLimitExceeded (TimeoutError)  a function called from another one ran longer than it may
     ├── TooManyConflicts                  a mutation run by an action lost to others again and again
     ├── ConfigurationError                no url, no server, an unusable setting
+    │   └── InvalidUrl (ValueError)       the url of a server that cannot be read
+    ├── BadSignature                      a job that no key of the app has signed as it stands
+    ├── NotDecryptable (ValueError)       a value that was altered since it was encrypted
+    │   └── KeyMissing                    a value that is encrypted with a key that is not at hand
+    ├── NotOpen (RuntimeError)            a client that is not open, not yet or not any more
+    ├── DamagedData                       what Redis holds is not what duestream wrote
     ├── Unavailable (ConnectionError)     Redis did not answer; the call may be repeated
     │   ├── QueueFull                     Redis is out of memory and takes no more jobs
     │   └── IndexBuilding                 an index that is not built yet
@@ -82,12 +89,40 @@ class LimitExceeded(DuestreamError, ValueError):
     """One mutation scheduled, read or wrote more than its limits allow."""
 
 
+class TimeLimitExceeded(DuestreamError, TimeoutError):
+    """A function that another one called at once ran longer than its `timeout`."""
+
+
 class TooManyConflicts(DuestreamError):
     """A mutation run by an action found what it had read changed by others, five times in a row; it left no effect."""
 
 
 class ConfigurationError(DuestreamError):
     """Something outside the code is missing or unusable: a url, a server, a setting."""
+
+
+class BadSignature(DuestreamError):
+    """No key of the app has signed this job as it stands: it was not run."""
+
+
+class NotDecryptable(DuestreamError, ValueError):
+    """An encrypted value was altered, or put in another's place."""
+
+
+class KeyMissing(NotDecryptable):
+    """A value is encrypted with a key that this process does not have."""
+
+
+class InvalidUrl(ConfigurationError, ValueError):
+    """The url of a server that cannot be read."""
+
+
+class NotOpen(DuestreamError, RuntimeError):
+    """A client was used before it was opened, or after it was closed."""
+
+
+class DamagedData(DuestreamError):
+    """Redis holds something else than duestream wrote there: a key of the wrong type, a record that cannot be read."""
 
 
 class Unavailable(DuestreamError, ConnectionError):

@@ -24,6 +24,10 @@ R = TypeVar("R")
 V = TypeVar("V")
 
 
+_LONGEST_S = 366 * 24 * 3600
+"""The longest time limit: timers cannot be set for ever."""
+
+
 class Kind(StrEnum):
     """What is promised: a mutation happens exactly once, an action at most once; a query changes nothing."""
 
@@ -59,8 +63,8 @@ class FunctionOptions:
             check_name(self.name)
         if self.keep_s is not None:
             at_least_zero("keep_s", self.keep_s)
-        if self.timeout_s is not None and at_least_zero("timeout", self.timeout_s) == 0:
-            raise InvalidOption("timeout: expected more than 0 seconds")
+        if self.timeout_s is not None and not 0 < at_least_zero("timeout", self.timeout_s) <= _LONGEST_S:
+            raise InvalidOption(f"timeout: expected more than 0 and at most {_LONGEST_S:,} seconds (366 days)")
 
 
 class Function(Generic[C, P, R, V]):

@@ -76,9 +76,10 @@ class WorkerView:
 class FunctionView:
     """One function that a live deployment registered; `parameters` as `Parameters.describe` gives them.
 
-    `finished` has the number of its jobs that ended, by state, and `conflicts` how often its mutations were run again
-    because something they had read was changed; both are None where Redis was not asked. They count from the first job
-    on, also those whose records were removed.
+    `finished` has the number of its jobs that ended, by state, `conflicts` how often its mutations were run again
+    because something they had read was changed, and `refused` how many of its jobs failed for their signature or for
+    what was altered; all are None where Redis was not asked. They count from the first job on, also those whose records
+    were removed.
     """
 
     name: str
@@ -89,6 +90,7 @@ class FunctionView:
     doc: str
     finished: dict[str, int] | None = None
     conflicts: int | None = None
+    refused: int | None = None
 
     @classmethod
     def of(cls, name: str, described: Mapping[str, Any], tally: Mapping[str, int] | None = None) -> FunctionView:
@@ -102,6 +104,7 @@ class FunctionView:
             doc=str(described.get("doc", "")),
             finished=None if tally is None else {state.value: tally.get(state.value, 0) for state in FINAL},
             conflicts=None if tally is None else tally.get("conflicts", 0),
+            refused=None if tally is None else tally.get("refused", 0),
         )
 
 
@@ -182,12 +185,12 @@ def _scan(pattern: str) -> Steps[tuple[set[str], bool]]:
 def read_queues(keys: Keys) -> Steps[list[QueueView]]:
     """All queues, by name."""
     queues = []
-    for name in sorted(one.decode() for one in (yield ("SMEMBERS", keys.queues))):
+    for name in sorted(one.decode(errors="replace") for one in (yield ("SMEMBERS", keys.queues))):
         due = yield ("ZCARD", keys.due(name))
         head = yield ("ZRANGE", keys.due(name), 0, 0, "WITHSCORES")
         entries = yield ("XLEN", keys.ready(name))
         held = yield from _pending(keys.ready(name))
-        next_ms = int(float(head[1])) if head else None
+        next_ms = _whole(head[1].decode()) if head else None
         queues.append(QueueView(name, int(due), max(0, int(entries) - held), held, next_ms))
     return queues
 
@@ -205,23 +208,25 @@ def read_workers(keys: Keys) -> Steps[list[WorkerView]]:
     workers = []
     listed = yield ("ZRANGE", keys.workers, 0, -1, "WITHSCORES")
     for name, seen in zip(listed[::2], listed[1::2], strict=True):
-        fields = _pairs((yield ("HGETALL", keys.worker(name.decode()))))
-        workers.append(_worker(name.decode(), int(float(seen)), fields))
+        text = name.decode(errors="replace")
+        fields = _pairs((yield ("HGETALL", keys.worker(text))))
+        workers.append(_worker(text, _whole(seen.decode()) or 0, fields))
     return sorted(workers, key=lambda worker: worker.name)
 
 
 def _worker(name: str, seen_ms: int, fields: Mapping[str, bytes]) -> WorkerView:
     text = {field: value.decode(errors="replace") for field, value in fields.items()}
-    if "pid" not in text:
+    pid = _whole(text.get("pid", ""))
+    if pid is None:
         return WorkerView(name, seen_ms)
     return WorkerView(
         name=name,
-        seen_ms=int(text.get("seen", seen_ms)),
+        seen_ms=_whole(text.get("seen", "")) or seen_ms,
         host=text.get("host", ""),
-        pid=int(text["pid"]),
+        pid=pid,
         queues=tuple(text.get("queues", "").split(",")),
-        concurrency=int(text.get("concurrency", 0)),
-        running=int(text.get("running", 0)),
+        concurrency=_whole(text.get("concurrency", "")),
+        running=_whole(text.get("running", "")) or 0,
         python=text.get("python", ""),
         version=text.get("version", ""),
     )
@@ -229,13 +234,13 @@ def _worker(name: str, seen_ms: int, fields: Mapping[str, bytes]) -> WorkerView:
 
 def read_functions(keys: Keys) -> Steps[list[FunctionView]]:
     """The functions of live deployments, by name."""
-    names = sorted(name.decode() for name in (yield ("HKEYS", keys.functions)))
+    names = sorted(name.decode(errors="replace") for name in (yield ("HKEYS", keys.functions)))
     functions = []
     for start in range(0, len(names), DESCRIBED):
         some = names[start : start + DESCRIBED]
         described = yield transitions.describe(some)
         tallies = yield transitions.tally(some)
-        found = zip(some, described, tallies, strict=True)
+        found = zip(some, described, tallies, strict=True)  # of a damaged description the name is left
         functions += [FunctionView.of(name, one, tally) for name, one, tally in found if one is not None]
     return functions
 
@@ -268,7 +273,7 @@ def read_app(keys: Keys) -> Steps[AppView]:
     workers = yield from read_workers(keys)
     promoter = yield ("GET", keys.promoter)
     alive = sum(worker.alive for worker in workers)
-    return AppView(keys.namespace, server, jobs, alive, promoter.decode() if promoter else None)
+    return AppView(keys.namespace, server, jobs, alive, promoter.decode(errors="replace") if promoter else None)
 
 
 def count_states() -> Steps[dict[str, int]]:
@@ -296,5 +301,13 @@ def read_server() -> Steps[ServerView]:
     )
 
 
+def _whole(text: str) -> int | None:
+    """A number that Redis holds, None where it holds anything else."""
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        return None
+
+
 def _pairs(flat: list[Any]) -> dict[str, Any]:
-    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    return {name.decode(errors="replace"): value for name, value in zip(flat[::2], flat[1::2], strict=True)}

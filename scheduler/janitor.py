@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from scheduler import transitions
 from scheduler.backoff import Outage
-from scheduler.errors import Unavailable
+from scheduler.errors import DamagedData, Unavailable
 from scheduler.job import JobError
 from scheduler.store import READER_NAME, AsyncStore
 
@@ -102,13 +102,21 @@ class Janitor:
             "ZRANGEBYSCORE", keys.workers, "-inf", now_ms - self._idle_ms, "WITHSCORES", "LIMIT", 0, BATCH
         )
         for name, seen_ms in zip(found[::2], found[1::2], strict=True):
-            worker = keys.worker(name.decode())
-            reader, lease_ms = await self._store.command("HMGET", worker, "reader", "lease_ms")
-            if reader and int(seen_ms) <= now_ms - int(lease_ms or 0) * 3 // 4:
-                await self._store.command("HDEL", worker, "reader")
-                # After a restart of the server the id may be anybody's.
-                if f"name={READER_NAME} ".encode() in await self._store.command("CLIENT", "LIST", "ID", reader):
-                    await self._store.command("CLIENT", "KILL", "ID", reader)
+            worker = keys.worker(name.decode(errors="replace"))
+            try:
+                await self._cut_off_one(worker, float(seen_ms), now_ms)
+            except DamagedData as error:  # it holds up the others no longer than this
+                _log.error("%s: %s", worker, error)
+
+    async def _cut_off_one(self, worker: str, seen_ms: float, now_ms: int) -> None:
+        reader, lease_ms = await self._store.command("HMGET", worker, "reader", "lease_ms")
+        if reader and seen_ms <= now_ms - _number(lease_ms) * 3 // 4:
+            await self._store.command("HDEL", worker, "reader")
+            # After a restart of the server the id may be anybody's.
+            if _number(reader) and f"name={READER_NAME} ".encode() in await self._store.command(
+                "CLIENT", "LIST", "ID", reader
+            ):
+                await self._store.command("CLIENT", "KILL", "ID", reader)
 
     async def _prune(self) -> tuple[int, bool]:
         if time.monotonic() - self._pruned_at < _PRUNE_EVERY_S:
@@ -134,3 +142,8 @@ class Janitor:
         now = time.monotonic()
         since_contact_ms = (now - self._outage.contact_since) * 1000
         return self._seen is not None and now >= self._patience_until and since_contact_ms >= self._idle_ms
+
+
+def _number(text: bytes | None) -> int:
+    """What a worker said of itself; 0 where it cannot be read."""
+    return int(text) if text is not None and text.isdigit() and len(text) < 20 else 0

@@ -7,25 +7,27 @@ key (after the prefix)      type        holds                                   
 ==========================  ==========  =====================================================  ===================  ==================
 ``due:<queue>``             sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
 ``job:<id>``                string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
-``status:<id>``             hash        state, token, entry, attempts, deaths, started,        until pruned         every transition
-                                        completed, worker, result, error, waiters, sealed
-                                        (token of the delivery whose SQL may commit)
+``status:<id>``             hash        state, token, entry, attempts, deaths (in a row, for   until pruned         every transition
+                                        the cap), died (see ``lua/include/death.lua``),
+                                        started, completed, worker, result, error, waiters,
+                                        sealed (token of the delivery whose SQL may commit)
 ``key:<idempotency key>``   string      the job id it stands for                               with its job         schedule, commit
 ``ready:<queue>``           stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
                                         group ``workers``
-``running``                 sorted set  actions in progress, scored by the end of their lease  while they run       begin, renew
+``running``                 sorted set  actions in progress, scored by the end of their lease  while they run       begin, renew, sustain
 ``done:<state>``            sorted set  finished jobs by completion time in ms                 until pruned         complete
 ``expiry``                  sorted set  finished jobs by the time of their removal in ms       until pruned         complete
 ``wake``                    list        one element wakes the promoter                         until taken          schedule, commit, retry
 ``promoter``                string      name of the process that promotes now                  its lease            promote
 ``succession``              list        wakes a follower when the promoter has left            10 s                 leave
 ``queues``                  set         names of all queues                                    stays                schedule, join
-``workers``                 sorted set  live workers by last heartbeat in ms                   with the worker      renew
-``worker:<name>``           hash        what a worker is and runs                              heartbeat's life     join, renew
+``workers``                 sorted set  live workers by last heartbeat in ms                   with the worker      renew, sustain
+``worker:<name>``           hash        what a worker is and runs                              heartbeat's life     join, renew, sustain
 ``functions``               hash        registered functions: name, description as JSON        stays                join
 ``functions:seen``          sorted set  registered functions by the last time in ms            stays                join
 ``settings``                hash        retention, by app and by function                      stays                join
-``stats:<function>``        hash        finished jobs by state; conflicts: starts in vain      stays                complete, commit, retry
+``stats:<function>``        hash        finished jobs by state; conflicts: starts in vain;     stays                complete, commit, retry,
+                                        refused: jobs that failed for their signature                               the worker's gate
 ``mail:<mailbox>``          list        ids of finished jobs somebody waits for                60 s                 complete
 ``sequence``                string      goes up with each commit that writes documents, by     stays                commit
                                         as many as it adds, at least 1: the last number of

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from scheduler import due, transitions
 from scheduler.errors import InvalidOption
 from scheduler.job import FINAL, CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.settings import check_name, check_queue
 
 _STREAM_PLACE = re.compile(r"(?:[0-9]{1,20}-[0-9]{1,20})?")
-_SET_PLACE = re.compile(r"(?:(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)~([0-9]{1,9})~(.*))?", re.DOTALL)
+_SET_PLACE = re.compile(r"(?:(-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|inf))~([0-9]{1,9})~(.*))?", re.DOTALL)
 
 SCAN = 200
 MOST_SCANNED = 2_000
@@ -96,7 +97,9 @@ class _Source:
     newest_first: bool = False
 
 
-def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | None = None) -> Steps[JobPage]:
+def list_jobs(
+    keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | None = None, keyring: Keyring | None = None
+) -> Steps[JobPage]:
     """One page: pending jobs first (ready, then by due time), then those in progress, then ended ones, newest first.
 
     Raises:
@@ -110,7 +113,7 @@ def list_jobs(keys: Keys, wanted: JobFilter, limit: int = 100, cursor: str | Non
     scanned = 0
     while at < len(sources) and scanned < MOST_SCANNED and len(jobs) < limit:
         ids, places, more = yield from _scan(sources[at], place)
-        found = yield transitions.show(ids) if ids else transitions.show([])
+        found = yield transitions.show(ids, keyring)
         scanned += max(1, len(ids))
         for job, next_place in zip(found, places, strict=True):
             place = next_place
@@ -162,7 +165,7 @@ def cancel_all(keys: Keys, wanted: JobFilter) -> Steps[int]:
 
 
 def _sources(keys: Keys, wanted: JobFilter) -> Steps[list[_Source]]:
-    names = sorted(name.decode() for name in (yield ("SMEMBERS", keys.queues)))
+    names = sorted(name.decode(errors="replace") for name in (yield ("SMEMBERS", keys.queues)))
     queues = [name for name in names if wanted.queue in (None, name)]
     states = list(JobState) if wanted.state is None else [wanted.state]
     sources: list[_Source] = []
@@ -183,7 +186,7 @@ def _scan(source: _Source, place: str) -> Steps[tuple[list[str], list[str], bool
     if source.stream:
         reply = yield ("XRANGE", source.key, f"({place}" if place else "-", "+", "COUNT", SCAN)
         fields = [dict(zip(entry[1][::2], entry[1][1::2], strict=True)) for entry in reply]
-        ids = [f.get(b"job", b"").decode() for f in fields]
+        ids = [f.get(b"job", b"").decode(errors="replace") for f in fields]
         return ids, [entry[0].decode() for entry in reply], len(reply) == SCAN
     # A place is the last job seen, its score, and how many of that score came before it or are it. Jobs come and go
     # between two pages: where that job is not found again, its equals are walked from the first.
@@ -211,7 +214,7 @@ def _rows(source: _Source, score: str, offset: int) -> Steps[list[tuple[str, str
     reply = yield ("ZRANGE", source.key, *order, "LIMIT", offset, SCAN, "WITHSCORES")
     # RESP2 is flat and has scores as text, RESP3 has pairs and numbers.
     pairs = reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
-    return [(job_id.decode(), f"{float(found):.17g}") for job_id, found in pairs]
+    return [(job_id.decode(errors="replace"), f"{float(found):.17g}") for job_id, found in pairs]
 
 
 def _places(rows: Sequence[tuple[str, str]], last: str, seen: int) -> list[str]:

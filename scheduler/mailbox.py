@@ -79,7 +79,7 @@ class Mailbox:
                 except (*CONNECTION_LOST, ServerError):
                     await asyncio.sleep(_BACKOFF_S)
                     continue
-                for future in self._waiting.get(mail[1].decode(), ()) if mail else ():
+                for future in self._waiting.get(mail[1].decode(errors="replace"), ()) if mail else ():
                     if not future.done():
                         future.set_result(None)
         finally:

@@ -11,8 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scheduler import transitions
-from scheduler.call import Call, Request, check_size, make_request
-from scheduler.errors import InvalidCall, JobCanceled, JobFailed, JobNotFound, NotAllowed, UnknownFunction
+from scheduler.call import Call, Request, Sender, check_size, make_request
+from scheduler.description import DAMAGED
+from scheduler.encryption import ENCRYPTED
+from scheduler.errors import (
+    DamagedData,
+    InvalidCall,
+    JobCanceled,
+    JobFailed,
+    JobNotFound,
+    KeyMissing,
+    NotAllowed,
+    UnknownFunction,
+)
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.settings import DEFAULT_QUEUE
 from scheduler.transitions import Argument, Transition
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from scheduler.app import App
     from scheduler.clock import RedisClock
     from scheduler.ids import JobIds
+    from scheduler.keyring import Keyring
 
 T = TypeVar("T")
 Command = tuple[Argument, ...]
@@ -34,12 +46,13 @@ CANCEL_JOBS = 100
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Who schedules: the app, its ids and clock, and whether it may call internal functions (C1.6)."""
+    """Who schedules: the app, its ids and clock, whether it may call internal functions (C1.6), the app's keys."""
 
     app: App
     ids: JobIds
     clock: RedisClock
     trusted: bool = True
+    keyring: Keyring | None = None
 
 
 def read_clock(clock: RedisClock) -> Steps[None]:
@@ -48,8 +61,16 @@ def read_clock(clock: RedisClock) -> Steps[None]:
     clock.observe(int(seconds) * 1000 + int(micros) // 1000)
 
 
-def prepare(producer: Producer, calls: Sequence[Call], parent: str = "") -> Steps[list[Request]]:
+def prepare(
+    producer: Producer, calls: Sequence[Call], parent: str = "", since_ms: int | None = None
+) -> Steps[list[Request]]:
     """Turn calls into what is sent: ids, due times, queue and kind of each function.
+
+    Args:
+        producer: Who schedules.
+        calls: What is scheduled.
+        parent: The job that does it, '' for none.
+        since_ms: The time that delays count from, Redis time in epoch ms; now where None.
 
     Raises:
         UnknownFunction, NotAllowed, InvalidTimestamp, LimitExceeded: For the first call that is wrong; nothing is sent.
@@ -61,12 +82,13 @@ def prepare(producer: Producer, calls: Sequence[Call], parent: str = "") -> Step
         described = dict(zip(unknown, replies, strict=True))
     requests = []
     now_ms = producer.clock.now_ms()
+    sender = Sender(parent, now_ms if since_ms is None else since_ms, producer.keyring)
     for call in calls:
         check_size(call, producer.app.limits.args_bytes)
         queue, kind, internal = _look_up(producer.app, call, described)
         if internal and not producer.trusted:
             raise NotAllowed(f"function: {call.name} is internal; this client may only schedule public functions")
-        requests.append(make_request(call, producer.ids.new(), call.due(now_ms), queue=queue, kind=kind, parent=parent))
+        requests.append(make_request(call, producer.ids.new(), call.due(now_ms), sender, queue=queue, kind=kind))
     return requests
 
 
@@ -76,6 +98,8 @@ def _look_up(app: App, call: Call, described: dict[str, dict[str, Any] | None]) 
         app.check_owns(call.function)
         return call.function.queue, call.function.kind.value, call.function.internal
     found = described[call.name]
+    if found is DAMAGED:
+        raise DamagedData(f"function: what {call.name!r} was registered as in {app.namespace!r} is damaged")
     if found is not None:
         return str(found["queue"]), str(found["kind"]), bool(found["internal"])
     if not call.options.allow_unknown:
@@ -128,24 +152,30 @@ def cancel_many(job_ids: Sequence[str]) -> Steps[list[CancelOutcome]]:
     return outcomes
 
 
-def get(job_id: str) -> Steps[Job | None]:
+def get(job_id: str, keyring: Keyring | None = None) -> Steps[Job | None]:
     """One record, None where there is none."""
-    (job,) = yield transitions.show([job_id])
+    (job,) = yield transitions.show([job_id], keyring)
     return job  # type: ignore[no-any-return]
 
 
-def outcome(app: App, job_id: str) -> Steps[Any]:
+def outcome(app: App, job_id: str, keyring: Keyring | None = None) -> Steps[Any]:
     """The result of a job that has ended.
 
     Raises:
         JobFailed, JobCanceled, JobNotFound: It ended otherwise, or there is no record of it.
+        KeyMissing: It is encrypted with a key that is not at hand.
+        DamagedData: The record cannot be read.
     """
-    job: Job | None = yield from get(job_id)
+    job: Job | None = yield from get(job_id, keyring)
     if job is None:
         raise JobNotFound(f"job {job_id}: no record of it (never scheduled, or removed after its retention)")
     if job.state is JobState.FAILED and job.error is not None:
         raise JobFailed(job_id, job.error.type, job.error.message, job.error.traceback)
     if job.state is JobState.CANCELED:
         raise JobCanceled(f"job {job_id} was canceled")
+    if job.error is not None:  # it succeeded, but what it returned cannot be read any more
+        raise DamagedData(f"job {job_id}: {job.error.message}")
+    if job.result is ENCRYPTED:
+        raise KeyMissing(f"job {job_id}: its result is encrypted with a key that is not at hand (encryption_key)")
     function = app.functions.get(job.name)
     return job.result if function is None else function.parameters.returns.load_result(job.result)

@@ -80,6 +80,7 @@ NAMES = (
     "schedule",
     "seal",
     "show",
+    "sustain",
     "sweep",
     "tally",
     "unwatch",

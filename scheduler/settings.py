@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from scheduler.errors import InvalidOption
 
 DEFAULT_QUEUE = "default"
+URL_VARIABLE = "REDIS_URL"
 KEEP_S = 7 * 24 * 3600
 KEEP_COUNT = 100_000
 
@@ -18,6 +19,8 @@ _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,200}")
 _KEY_BYTES = 200
 _MOST_TAKEN = 10_000
+_MOST = 10**12
+_SHOWN_BITS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class Limits:
         documents_read: Documents read in one mutation. Its queries may find twice as many, counted each time, and each
             query as one too.
         documents_written: Documents written in one mutation.
+        written_bytes: Those documents together, packed: a commit is one step of the server, which serves nobody else
+            meanwhile.
+
+    Raises:
+        InvalidOption: Naming the limit that is no whole number of at least 1.
     """
 
     args_bytes: int = 8 * 1024 * 1024
@@ -42,11 +50,18 @@ class Limits:
     document_bytes: int = 1024 * 1024
     documents_read: int = 16_000
     documents_written: int = 8_000
+    written_bytes: int = 16 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InvalidOption(f"limits: {one.name}: expected a whole number of at least 1, got {_show(value)}")
 
 
 def url_from(environment: Mapping[str, str] = os.environ) -> str | None:
     """The server's url from `REDIS_URL`, None where it is not set or empty."""
-    return environment.get("REDIS_URL") or None
+    return environment.get(URL_VARIABLE) or None
 
 
 def check_namespace(namespace: object) -> str:
@@ -82,7 +97,9 @@ def check_key(key: object) -> str:
 def at_least_zero(name: str, value: object) -> float:
     """Check a number that may be 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise InvalidOption(f"{name}: expected a number of at least 0, got {value!r}")
+        raise InvalidOption(f"{name}: expected a number of at least 0, got {_show(value)}")
+    if value > _MOST:
+        raise InvalidOption(f"{name}: expected at most {_MOST:,}, got {_show(value)}")
     return value
 
 
@@ -105,5 +122,7 @@ def _bytes(text: str) -> int:
 
 
 def _show(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS:
+        return f"an int of {value.bit_length()} bits"
     text = repr(value) if isinstance(value, str | bytes | int | float | None) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."

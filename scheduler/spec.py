@@ -1,4 +1,10 @@
-"""The spec of a job: what was asked. Written by the scripts (`lua/include/spec.lua`), read here."""
+"""The spec of a job: what was asked. Written by the scripts (`lua/include/spec.lua`), read here.
+
+Where the app has keys, a body and its cover stand in the place of args and kwargs:
+
+* body, a bin: args and kwargs one after the other, or these encrypted (`encryption.py`);
+* cover, a list: empty, or when it may run at the earliest (epoch ms) and the signature (`signing.py`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +15,10 @@ from scheduler.errors import InvalidValue
 
 
 class Spec(NamedTuple):
-    """What was asked; never changes. Times are epoch milliseconds; `parent` and `key` are '' where there is none."""
+    """What was asked; never changes. Times are epoch milliseconds; `parent` and `key` are '' where there is none.
+
+    With a `body`, `args` and `kwargs` are empty until `envelope.disclose` has opened it.
+    """
 
     created_ms: int
     scheduled_ms: int
@@ -20,6 +29,13 @@ class Spec(NamedTuple):
     key: str
     args: list[Any]
     kwargs: dict[str, Any]
+    body: bytes | None = None
+    cover: tuple[int, bytes] | tuple[()] = ()
+
+    def head(self) -> bytes:
+        """The spec from the queue to the idempotency key, as it is stored."""
+        texts = (self.queue, self.name, self.kind, self.parent, self.key)
+        return b"".join([values.pack(text, "spec") for text in texts])
 
     @classmethod
     def unpack(cls, data: bytes) -> Spec:
@@ -37,8 +53,21 @@ class Spec(NamedTuple):
         try:
             _, created, scheduled, queue, name, kind, parent, key, args, kwargs = fields
             spec = cls(int(created), int(scheduled), queue, name, kind, parent, key, args, kwargs)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise InvalidValue(f"spec: damaged: {error}") from error
-        if not (isinstance(name, str) and isinstance(key, str) and isinstance(args, list) and isinstance(kwargs, dict)):
+        texts = (created, scheduled, queue, name, kind, parent, key)
+        if not all(type(text) is str for text in texts):
+            raise InvalidValue("spec: damaged: a field of the wrong type")
+        if type(args) is bytes and type(kwargs) is list:
+            return spec._replace(args=[], kwargs={}, body=args, cover=_cover(kwargs))
+        if type(args) is not list or type(kwargs) is not dict:
             raise InvalidValue("spec: damaged: a field of the wrong type")
         return spec
+
+
+def _cover(fields: list[Any]) -> tuple[int, bytes] | tuple[()]:
+    if not fields:
+        return ()
+    if len(fields) != 2 or type(fields[0]) is not int or not isinstance(fields[1], bytes):
+        raise InvalidValue("spec: damaged: its cover")
+    return fields[0], fields[1]

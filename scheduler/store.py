@@ -6,7 +6,9 @@ itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import redis
@@ -16,7 +18,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from scheduler.errors import ConfigurationError, DuestreamError, QueueFull, Unavailable
+from scheduler.errors import ConfigurationError, DamagedData, DuestreamError, InvalidUrl, QueueFull, Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.transitions import Argument, Transition
@@ -35,6 +37,14 @@ CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
 ServerError = exceptions.ResponseError
 """What `execute` raises when the server refused a command."""
+
+
+class DamagedKey(DamagedData, exceptions.ResponseError):
+    """The server refused a call because of what a key holds: still one of its own errors, and one of ours."""
+
+
+class Refused(DuestreamError, exceptions.ResponseError):
+    """The server refused a call for a reason that nobody foresaw."""
 
 
 class _Commands(Protocol):
@@ -206,14 +216,10 @@ def async_client(url: str, *, block_s: float | None = None) -> redis.asyncio.Red
     """An async client for scripts; with `block_s`, for commands that block that long, which must not be sent again.
 
     Raises:
-        ConfigurationError: The url cannot be read.
+        InvalidUrl: The url cannot be read.
     """
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
-    try:
-        pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
-    except ValueError as error:
-        raise ConfigurationError(f"url: {error}") from error
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_pool(_async_pool(url, retry, _options(url, block_s)))
 
 
 def reader_client(url: str, block_s: float, connected: Callable[[int], None]) -> redis.asyncio.Redis:
@@ -224,29 +230,71 @@ def reader_client(url: str, block_s: float, connected: Callable[[int], None]) ->
         await connection.send_command("CLIENT", "ID")
         connected(int(await connection.read_response()))
 
-    options = _options(block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
+    options = _options(url, block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), 0)
-    pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
-    return redis.asyncio.Redis.from_pool(pool)
+    return redis.asyncio.Redis.from_pool(_async_pool(url, retry, options))
 
 
 def blocking_client(url: str, *, block_s: float | None = None) -> redis.Redis:
     """The blocking twin of `async_client`."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
-    try:
-        pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(block_s))
-    except ValueError as error:
-        raise ConfigurationError(f"url: {error}") from error
+    with _reading_url():
+        pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(url, block_s))
+        _check_url_options(pool)
     return redis.Redis.from_pool(pool)
 
 
-def _options(block_s: float | None) -> dict[str, Any]:
+def _async_pool(url: str, retry: AsyncRetry, options: dict[str, Any]) -> redis.asyncio.ConnectionPool:
+    with _reading_url():
+        pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
+        _check_url_options(pool)
+    return pool
+
+
+@contextlib.contextmanager
+def _reading_url() -> Iterator[None]:
+    """Whatever is wrong with a url is said without showing it: what cannot be read may be a part of the password.
+
+    Raises:
+        InvalidUrl: Without a cause, which a traceback would show.
+    """
+    try:
+        yield
+    except InvalidUrl:
+        raise
+    except (ValueError, TypeError, exceptions.RedisError) as error:
+        text = str(error)
+        known = text if text.startswith(_HARMLESS) else "it cannot be read"
+        raise InvalidUrl(
+            f"url: {known} (expected redis://user:password@host:6379/0, rediss:// for TLS, or unix://path; "
+            "characters of user and password other than letters and digits percent-encoded)"
+        ) from None
+
+
+_HARMLESS = ("Redis URL must specify one of", "Invalid value for '", "Invalid SSL", "Python wasn't built with SSL")
+_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+def _check_url_options(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
+    """The options in a url's query, which the client would look at with the first connection only.
+
+    Raises:
+        InvalidUrl: A file of TLS is not there.
+        TypeError, RedisError: An option that there is not, or a value that cannot be.
+    """
+    for option in _FILES:
+        file = pool.connection_kwargs.get(option)
+        if file is not None and not Path(file).is_file():
+            raise InvalidUrl(f"url: {option}: there is no file {file}")
+    pool.connection_class(**pool.connection_kwargs)
+
+
+def _options(url: str, block_s: float | None) -> dict[str, Any]:
     """What redis-py would otherwise choose for us: its defaults repeat blocking reads and other unsafe commands."""
-    return {
+    network = {"socket_connect_timeout": _CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    return (network if not url.startswith("unix:") else {}) | {
         "protocol": 2,
         "socket_timeout": TIMEOUT_S if block_s is None else block_s + TIMEOUT_S,
-        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
-        "socket_keepalive": True,
         "health_check_interval": 30 if block_s is None else 0,
         "max_connections": _CONNECTIONS,
     }
@@ -258,7 +306,12 @@ def is_fake(client: object) -> bool:
 
 
 def sort_error(error: Exception) -> NoReturn:
-    """Sort the client's errors: what passes with time is `Unavailable`, the rest is ours to mend and stays as it is."""
+    """Sort the client's errors: what passes with time is `Unavailable`; what does not is ours or an operator's to mend.
+
+    All are of our tree; a refusal stays a `ServerError` too.
+    """
+    if isinstance(error, Refused | DamagedKey):
+        raise error
     text = str(error)
     if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError):
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
@@ -266,9 +319,12 @@ def sort_error(error: Exception) -> NoReturn:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
     if isinstance(error, CONNECTION_LOST) or _passes(text):
         raise Unavailable(f"Redis did not answer: {text or type(error).__name__}") from error
-    raise error
+    if isinstance(error, ServerError) and any(word in text for word in _DAMAGED):
+        raise DamagedKey(f"a key does not hold what duestream wrote there: {text}") from error
+    raise Refused(text) from error
 
 
+_DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
 _PASSING = (
     "READONLY",
     "LOADING",

@@ -48,6 +48,7 @@ class Savepoint:
 
     level: int
     writes: Mapping[str, Write]
+    written_bytes: int
     children: Mapping[str, Request]
     children_bytes: int
     cancels: Mapping[str, None]
@@ -87,6 +88,7 @@ class Transaction:
         self._walked = 0
         self._documents: dict[str, Document] = {}
         self._writes: dict[str, Write] = {}
+        self._written_bytes = 0
         self._sort_keys: dict[str, dict[str, tuple[Write, bytes]]] = {}
         self._numbers = count()
         self._added: set[str] = set()
@@ -244,7 +246,7 @@ class Transaction:
         self._check_documents()
         self.check_open()
         if document_id in self._writes and not self._existed(document_id):
-            del self._writes[document_id]
+            self._written_bytes -= len(self._writes.pop(document_id).data)
         else:
             self._write(document_id, Write("del", b""))
 
@@ -314,7 +316,10 @@ class Transaction:
                 "run_mutation: another mutation called from here has not ended yet; await them one by one"
             )
         self._depth += 1
-        return Savepoint(level, dict(self._writes), dict(self._children), self._children_bytes, dict(self._cancels))
+        return Savepoint(
+            level, dict(self._writes), self._written_bytes, dict(self._children), self._children_bytes,
+            dict(self._cancels),
+        )  # fmt: skip
 
     def release(self, savepoint: Savepoint) -> None:
         """Keep what was buffered since a savepoint."""
@@ -324,6 +329,7 @@ class Transaction:
         """Forget what was buffered since a savepoint (C3.9)."""
         self._depth = savepoint.level
         self._writes = dict(savepoint.writes)
+        self._written_bytes = savepoint.written_bytes
         self._children = dict(savepoint.children)
         self._children_bytes = savepoint.children_bytes
         self._cancels = dict(savepoint.cancels)
@@ -363,6 +369,14 @@ class Transaction:
         self.check_open()
         if document_id not in self._writes and len(self._writes) == self._limits.documents_written:
             raise LimitExceeded(f"one mutation may write {self._limits.documents_written:,} documents")
+        before = self._writes.get(document_id)
+        size = self._written_bytes + len(write.data) - (0 if before is None else len(before.data))
+        if len(write.data) and size > self._limits.written_bytes:
+            raise LimitExceeded(
+                f"document {document_id}: one mutation may write {self._limits.written_bytes:,} bytes of documents "
+                "(limits: written_bytes)"
+            )
+        self._written_bytes = size
         self._writes[document_id] = write
 
     def _see(self, kind: str, key: str) -> Reads[None]:

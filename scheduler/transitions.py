@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from scheduler import scripts
 from scheduler.call import Request
-from scheduler.errors import InvalidValue
+from scheduler.description import read_description
+from scheduler.errors import DamagedData
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.keyring import Keyring
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -236,7 +237,10 @@ def _extend(argv: list[Argument], *lists: Sequence[Sequence[Argument]]) -> None:
 
 
 def _document(document_id: str, version: bytes, created: bytes, data: bytes) -> Document:
-    return Document(document_id, version.decode(), int(created or 0), data)
+    try:
+        return Document(document_id, version.decode(), int(created or 0), data)
+    except ValueError:
+        raise DamagedData(f"document {document_id}: its version or number of creation is damaged") from None
 
 
 def _nonce() -> str:
@@ -265,8 +269,9 @@ def promote(name: str, lease_ms: int, limit: int, clock_ms: int | None = None) -
     def read(reply: Any) -> Lead:
         if reply[0] == b"FOLLOW":
             return Lead(leads=False, lease_left_ms=int(reply[1]), now_ms=int(reply[2]))
-        damaged = tuple(queue.decode() for queue in reply[4])
-        return Lead(True, int(reply[1]), int(reply[2]) if reply[2] else None, int(reply[3]), damaged=damaged)
+        damaged = tuple(queue.decode(errors="replace") for queue in reply[4])
+        next_due_ms = int(reply[2]) if reply[2].isdigit() else None  # 'inf': no duestream wrote that
+        return Lead(True, int(reply[1]), next_due_ms, int(reply[3]), damaged=damaged)
 
     return Transition(scripts.load("promote"), [_clock(clock_ms), _nonce(), name, lease_ms, limit], read)
 
@@ -385,6 +390,25 @@ def renew(
     return Transition(scripts.load("renew"), argv, read)
 
 
+def sustain(
+    worker: str,
+    lease_ms: int,
+    beat_ms: int,
+    age_ms: int,
+    limit: int,
+    seen: Mapping[str, str],
+    clock_ms: int | None = None,
+) -> Transition[tuple[int, int]]:
+    """Renew what a worker had in hand, by its name. Reads how many entries and how many actions were.
+
+    `seen` has, for each queue, the id of the last entry that the worker has taken notice of.
+    """
+    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, beat_ms, age_ms, limit]
+    for queue, entry in seen.items():
+        argv.extend((queue, entry))
+    return Transition(scripts.load("sustain"), argv, lambda reply: (int(reply[0]), int(reply[1])))
+
+
 def join(
     worker: str,
     beat_ms: int,
@@ -432,7 +456,7 @@ def read(things: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> Trans
         found = [_document(key, *row) for (_, key), row in zip(things, reply[1:], strict=False)]
         walks = [
             Walked(
-                [_document(row[0].decode(), *row[1:]) for row in walk[1:]],
+                [_document(row[0].decode(errors="replace"), *row[1:]) for row in walk[1:]],
                 cut=walk[0] == Word.CUT.value.encode(),
                 stale=walk[0] == Word.STALE.value.encode(),
             )
@@ -458,7 +482,9 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
 
     def parse(reply: Any) -> Catalog:
         states = zip(reply[1::2], reply[2::2], strict=True)
-        built = {index.decode(): None if state == b"ready" else int(state) for index, state in states}
+        built = {
+            index.decode(errors="replace"): None if state == b"ready" else _number(state) for index, state in states
+        }
         return Catalog(reply[0].decode(), built)
 
     return Transition(scripts.load("declare"), ["", *indexes], parse)
@@ -481,15 +507,11 @@ def forget(index: str) -> Transition[bool]:
     return Transition(scripts.load("forget"), ["", index], bool)
 
 
-def show(job_ids: Sequence[str]) -> Transition[list[Job | None]]:
-    """Read the records of jobs, None for an id that has none."""
+def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:
+    """Read the records of jobs, None for an id that has none; what is encrypted, as far as there is a key for it."""
 
     def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
-        status = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        try:
-            return Job.read(job_id, spec, status) if spec else None
-        except InvalidValue as error:
-            return Job.damaged(job_id, status, str(error))
+        return Job.read(job_id, spec, dict(zip(pairs[::2], pairs[1::2], strict=True)), keyring) if spec else None
 
     def parse(reply: Any) -> list[Job | None]:
         return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]
@@ -503,9 +525,11 @@ def count() -> Transition[dict[JobState, int]]:
 
 
 def describe(names: Sequence[str]) -> Transition[list[dict[str, Any] | None]]:
-    """What live deployments registered under these names, None where nothing."""
+    """What live deployments registered under these names, None where nothing, DAMAGED where it cannot be read."""
     return Transition(
-        scripts.load("describe"), ["", *names], lambda reply: [json.loads(text) if text else None for text in reply]
+        scripts.load("describe"),
+        ["", *names],
+        lambda reply: [read_description(text) if text else None for text in reply],
     )
 
 
@@ -513,10 +537,16 @@ def tally(names: Sequence[str]) -> Transition[list[dict[str, int]]]:
     """What has become of the jobs of functions: how many ended in each state, and under 'conflicts' those met."""
 
     def parse_one(pairs: Any) -> dict[str, int]:
-        return {word.decode(): int(number) for word, number in zip(pairs[::2], pairs[1::2], strict=True)}
+        words = (word.decode(errors="replace") for word in pairs[::2])
+        return {word: _number(number) for word, number in zip(words, pairs[1::2], strict=True)}
 
     return Transition(scripts.load("tally"), ["", *names], lambda reply: list(map(parse_one, reply)))
 
 
 def _clock(clock_ms: int | None) -> Argument:
     return "" if clock_ms is None else clock_ms
+
+
+def _number(text: bytes) -> int:
+    """A count that Redis holds; 0 where it holds anything else, for nobody's work hangs on it."""
+    return int(text) if text.isdigit() and len(text) < 20 else 0

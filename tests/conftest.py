@@ -17,7 +17,7 @@ import redis
 
 from scheduler import App, EmbeddedServer, Scheduler
 from scheduler.embedded import process
-from tests import servers
+from tests import acl, servers
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -51,6 +51,13 @@ def server_of_the_matrix() -> Iterator[None]:
         chosen = servers.chosen()
         if chosen is not None:
             patch.setattr(process, "find_server", lambda: chosen)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def users_of_the_server() -> Iterator[None]:
+    """Where DUESTREAM_TEST_ACL is set: each client of the product may do no more than its role must."""
+    with acl.installed():
         yield
 
 
@@ -94,7 +101,7 @@ async def start_worker(app: App, url: str) -> AsyncIterator[StartWorker]:
         async def start(
             of: App | None = None, /, *, queues: tuple[str, ...] = ("default",), concurrency: int = 50
         ) -> Worker:
-            settings = WorkerSettings(queues=queues, concurrency=concurrency, grace_s=2.0)
+            settings = WorkerSettings(queues=queues, concurrency=concurrency, grace_s=2.0, keeper=False)
             return await started.enter_async_context(running(of or app, url, settings))
 
         yield start

@@ -19,6 +19,7 @@ from scheduler.job import JobState
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Commit, Delivery
 from worker.executor import Executor, mutation_context
+from worker.in_time import in_time
 from worker.persistence import Persistence
 from worker.unit import Unit, is_transient, opened, row_key
 
@@ -105,8 +106,7 @@ class _Call:
             is_job=False,
         )
         try:
-            async with asyncio.timeout(self._function.timeout_s):
-                return await self._executor.call(self._function, ctx, args, kwargs, unit)
+            return await in_time(self._function, self._executor.call(self._function, ctx, args, kwargs, unit))
         except (Exception, BaseExceptionGroup) as error:  # a task group wraps the conflict of one of its tasks
             if not transaction.conflicted and await self._host.reader()(transaction.still_holds()):
                 raise

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+
+from scheduler.settings import URL_VARIABLE
 
 
 class Child:
@@ -19,12 +22,16 @@ class Child:
     Args:
         arguments: After `duestream`.
         ended: Called with the child, from a thread, when it has ended.
+        url: The server, in the child's environment: everybody can read a command line, and urls hold passwords.
     """
 
-    def __init__(self, arguments: Sequence[str], ended: Callable[[Child], None]) -> None:
+    def __init__(self, arguments: Sequence[str], ended: Callable[[Child], None], *, url: str) -> None:
         command = [sys.executable, "-m", "worker", *arguments]
+        environment = {**os.environ, URL_VARIABLE: url}
         # Popen closes all other descriptors, so no child holds the pipe of another one open.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)  # noqa: S603  our own program
+        self._process = subprocess.Popen(  # noqa: S603  our own program
+            command, stdin=subprocess.PIPE, process_group=0, env=environment
+        )
         threading.Thread(target=self._wait, args=(ended,), daemon=True).start()
 
     @property

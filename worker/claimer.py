@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from typing import Any
 
 from scheduler.errors import InvalidValue, Unavailable
@@ -17,6 +18,7 @@ from worker.persistence import Persistence
 BLOCK_S = 10.0
 """How long one read waits for work, in seconds."""
 
+_ATTEMPT = re.compile(rb"[0-9]{1,15}")
 _FAKE_POLL_S = 0.01
 _GROUP_GONE = ("NOGROUP", "UNBLOCKED", "no longer exists")
 _log = logging.getLogger("duestream.claimer")
@@ -70,13 +72,13 @@ class Claimer:
 
     def _hold(self, queue: str, entry: bytes, pairs: Any) -> Held:
         fields = dict(zip(pairs[::2], pairs[1::2], strict=True)) if pairs else {}
-        attempt = fields.get(b"attempt", b"1")
+        attempt = fields.get(b"attempt", b"")
         delivery = Delivery(
             fields.get(b"job", b"").decode(errors="replace"),
             queue,
             entry.decode(),
             fields.get(b"token", b"").decode(errors="replace"),
-            int(attempt) if attempt.isdigit() else 1,
+            int(attempt) if _ATTEMPT.fullmatch(attempt) else 1,
         )
         return _with_spec(Held(delivery, None, poison=fields.get(b"poison")), fields.get(b"spec"))
 

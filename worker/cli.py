@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -47,6 +50,11 @@ class Logging:
         """The same again, for a child."""
         flag = {1: ["-v"], -1: ["-q"]}.get(self.verbosity, [])
         return [*flag, "--log-json"] if self.as_json else flag
+
+
+def leave_on_term() -> None:
+    """End on TERM while there is nothing to stop yet: for the first process of a container the system does not."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
 
 
 def main() -> None:
@@ -128,10 +136,15 @@ _WORK = _options(
 @click.option("-b", "--burst", is_flag=True, help="End when nothing is due.")
 @click.option("--no-promote", is_flag=True, envvar="DUESTREAM_NO_PROMOTE", show_envvar=True,
               help="Leave promoter and janitor to others.")  # fmt: skip
+@click.option("--life-file", type=click.Path(dir_okay=False, path_type=Path), envvar="DUESTREAM_LIFE_FILE",
+              show_envvar=True, help="Write this file every 5 s while it works; only with one process.")  # fmt: skip
 @click.option("--watch-stdin", is_flag=True, hidden=True)
 @_LOGGING
-def worker(target: str, url: str | None, processes: int, watch_stdin: bool, **options: Any) -> None:
+def worker(
+    target: str, url: str | None, processes: int, life_file: Path | None, watch_stdin: bool, **options: Any
+) -> None:
     """Run the jobs of an app until TERM or Ctrl-C; a second one ends it at once."""
+    leave_on_term()
     logging = _logging(options)
     logging.configure()
     from scheduler.cli.target import load_app
@@ -140,6 +153,7 @@ def worker(target: str, url: str | None, processes: int, watch_stdin: bool, **op
     app = load_app(target)
     url = locate(app, url)
     settings = _settings(app, options)
+    _check_life_file(life_file, processes)
     if processes > 1:
         _supervise(app, url, processes, settings, [target, *logging.arguments()])
         return
@@ -147,9 +161,16 @@ def worker(target: str, url: str | None, processes: int, watch_stdin: bool, **op
     from worker.serving import serve
 
     process.run(
-        lambda stop: serve(app, url, settings, stop),
+        lambda stop: serve(app, url, settings, stop, life=life_file),
         watch_parent_s=settings.grace_s + _SPARE_S if watch_stdin else None,
     )
+
+
+def _check_life_file(life_file: Path | None, processes: int) -> None:
+    if life_file is not None and processes > 1:
+        raise click.UsageError("--life-file works with one process; the supervisor watches over several.")
+    if life_file is not None and not os.access(life_file.parent, os.W_OK):
+        raise click.UsageError(f"--life-file: nothing can be written to {life_file.parent}")
 
 
 @click.command()
@@ -233,14 +254,14 @@ def queues_of(app: App) -> tuple[str, ...]:
     return tuple(dict.fromkeys([DEFAULT_QUEUE, *sorted({one.queue for one in app.functions.values()})]))
 
 
-def child_arguments(url: str, settings: WorkerSettings, rest: list[str]) -> list[str]:
-    """The command line of one of several processes: everything decided, nothing left to the environment."""
+def child_arguments(settings: WorkerSettings, rest: list[str]) -> list[str]:
+    """The command line of one of several processes: everything decided but the url, which the environment has."""
     given = {"--burst": settings.burst, "--no-promote": not settings.promote, "--vouch-fsync": settings.vouch_fsync}
     flags = [name for name, on in given.items() if on]
     flags += [] if settings.durability is None else ["--durability", settings.durability]
     flags += [] if settings.replicas is None else ["--replicas", str(settings.replicas)]
     return [
-        "worker", *rest, "--url", url, "--processes", "1", "--watch-stdin", *flags,
+        "worker", *rest, "--processes", "1", "--watch-stdin", *flags,
         "--queues", ",".join(settings.queues), "--concurrency", str(settings.concurrency),
         "--lease", f"{settings.lease_ms}ms", "--grace", f"{round(settings.grace_s * 1000)}ms",
         "--max-deliveries", str(settings.max_deliveries),
@@ -248,11 +269,14 @@ def child_arguments(url: str, settings: WorkerSettings, rest: list[str]) -> list
 
 
 def _supervise(app: App, url: str, processes: int, settings: WorkerSettings, rest: list[str]) -> None:
+    from functools import partial
+
     from worker import process
+    from worker.child import Child
     from worker.serving import check
     from worker.supervisor import Supervisor
 
     check(app, url, settings)
-    code = Supervisor(child_arguments(url, settings, rest), processes, burst=settings.burst).run()
+    code = Supervisor(child_arguments(settings, rest), processes, partial(Child, url=url), burst=settings.burst).run()
     if code:
         process.leave(code)

@@ -6,9 +6,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from scheduler import transitions
 from scheduler.batcher import Batcher
+from scheduler.encryption import Cipher, Field
+from scheduler.job import JobState
 from scheduler.store import ServerError
 from scheduler.transitions import Commit, Finish, Retry, Word
 from worker.delivery import Held
@@ -27,6 +30,7 @@ _PART_BYTES = 8 * 1024
 """What each read, write, child and cancel weighs besides its bytes: five hundred fill a call, and hold nobody up."""
 
 Answer = Callable[[Held, Word], None]
+Ended = TypeVar("Ended", Commit, Finish)
 
 
 class Committer:
@@ -36,13 +40,20 @@ class Committer:
         persistence: Sends each call until it is answered.
         worker: The worker's name, for the record.
         refresh: Learns the catalog of indexes anew, when a commit was made by an older one.
+        cipher: Encrypts results and errors; None where the app has no key for it.
         answered: Told what became of each delivery: OK, ALREADY, LOST, CONFLICT or STALE.
     """
 
     def __init__(
-        self, persistence: Persistence, worker: str, refresh: Callable[[], Awaitable[None]], answered: Answer
+        self,
+        persistence: Persistence,
+        worker: str,
+        refresh: Callable[[], Awaitable[None]],
+        cipher: Cipher | None,
+        answered: Answer,
     ) -> None:
         self._persistence = persistence
+        self._cipher = cipher
         self._worker = worker
         self._refresh = refresh
         self._answered = answered
@@ -55,11 +66,11 @@ class Committer:
     def commit(self, held: Held, commit: Commit) -> None:
         """End a mutation."""
         batcher = self._effects if commit.has_effects else self._commits
-        batcher.submit(commit).add_done_callback(partial(self._done, held))
+        batcher.submit(self._encrypted(commit)).add_done_callback(partial(self._done, held))
 
     def finish(self, held: Held, finish: Finish) -> None:
         """End an action."""
-        self._finishes.submit(finish).add_done_callback(partial(self._done, held))
+        self._finishes.submit(self._encrypted(finish)).add_done_callback(partial(self._done, held))
 
     def retry(self, held: Held, retry: Retry) -> None:
         """Give a delivery back."""
@@ -79,6 +90,13 @@ class Committer:
         else:
             self._answered(held, answer.result())
 
+    def _encrypted(self, ended: Ended) -> Ended:
+        """The same with its result or error encrypted, once for all times that it is sent."""
+        if self._cipher is None:
+            return ended
+        field: Field = "result" if ended.state == JobState.SUCCESS else "error"
+        return ended._replace(value=self._cipher.encrypt(ended.delivery.job_id, field, ended.value))
+
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[Word]:
         try:
             words = await self._persistence.run(transitions.commit(commits, self._worker))
@@ -90,7 +108,7 @@ class Committer:
                 raise
             (refused,) = commits
             _log.error("refused job_id=%s function=%s: %s", refused.delivery.job_id, refused.name, error)
-            return await self._commit([failed_commit(refused, error)])
+            return await self._commit([self._encrypted(failed_commit(refused, error))])
 
     async def _finish(self, finishes: Sequence[Finish]) -> Sequence[Word]:
         return await self._persistence.run(transitions.finish(finishes))

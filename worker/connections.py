@@ -21,14 +21,14 @@ class Connections:
 
     def __init__(self, url: str) -> None:
         self._reader_id: int | None = None
-        self._url = url
+        self.url = url
         self.commands: redis.asyncio.Redis = async_client(url)
         self.reader: redis.asyncio.Redis = reader_client(url, BLOCK_S, self._remember)
         self.listener: redis.asyncio.Redis = async_client(url, block_s=LEASE_MS / 1000)
 
     def lease_store(self, keys: Keys) -> BlockingStore:
         """A blocking store for one thread."""
-        return BlockingStore(keys, blocking_client(self._url))
+        return BlockingStore(keys, blocking_client(self.url))
 
     def reader_id(self) -> int | None:
         """The connection id of the blocking reader, None before it is connected."""

@@ -7,9 +7,11 @@ import time
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from scheduler.errors import DuestreamError
 from scheduler.function import AnyFunction, Kind
 from scheduler.job import JobError
 from scheduler.spec import Spec
+from scheduler.transaction import Transaction
 from scheduler.transitions import Delivery
 
 
@@ -36,9 +38,13 @@ class Held:
         lane: The document over which it waits its turn, None where it does not.
         started: Monotonic seconds of the last start.
         task: What runs it.
-        entered: The task has come to the handler; a task cancelled before its first step would end without a word.
+        entered_at: Monotonic seconds at which the task came to the handler, None while it is not there: a task that
+            is cancelled before its first step would end without a word.
+        abandoned: Its task is not waited for any more: what it returns is nobody's.
         interruption: Why the handler was or is to be cancelled.
+        transaction: What a mutation that runs has done so far, None where it has none.
         failure: What the job fails with, if it does; for the log, once Redis has it.
+        refusal: Why the gate does not let it in; then it fails without having run.
         poison: The error, packed, of a sealed job past the cap of deaths: it is not to be started again (C3.4).
     """
 
@@ -52,9 +58,12 @@ class Held:
     lane: str | None = None
     started: float = field(default_factory=time.monotonic)
     task: asyncio.Task[None] | None = None
-    entered: bool = False
+    entered_at: float | None = None
+    abandoned: bool = False
     interruption: Interruption | None = None
+    transaction: Transaction | None = None
     failure: JobError | None = None
+    refusal: DuestreamError | None = None
     poison: bytes | None = None
 
     @property
@@ -73,6 +82,15 @@ class Held:
     @property
     def attempt(self) -> int:
         return self.delivery.attempt + self.conflicts
+
+    @property
+    def entered(self) -> bool:
+        """Whether the handler runs."""
+        return self.entered_at is not None
+
+    @entered.setter
+    def entered(self, entered: bool) -> None:
+        self.entered_at = time.monotonic() if entered else None
 
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.started) * 1000)

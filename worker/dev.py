@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from scheduler.embedded import EmbeddedServer
+from scheduler.redaction import redacted
 from worker.child import Child, describe_end
 
 DIRECTORY = ".duestream"
@@ -45,9 +46,9 @@ def run(arguments: Sequence[str], *, url: str | None, target: str, reload: bool 
             url = stack.enter_context(EmbeddedServer(DIRECTORY)).url
             place = f"data in {DIRECTORY}/"
         reloading = reload and _watch(events, stack)
-        _say(f"{target} on {url} ({place}){_about_reload(reload, reloading)}")
+        _say(f"{target} on {redacted(url)} ({place}){_about_reload(reload, reloading)}")
         _say("in another terminal here: duestream enqueue NAME key=value --wait    (Ctrl-C here stops all)")
-        return Dev([*arguments, "--url", url], events, reloading=reloading).run()
+        return Dev(arguments, events, url, reloading=reloading).run()
 
 
 class Dev:
@@ -56,13 +57,15 @@ class Dev:
     Args:
         arguments: The child's command line.
         events: The child's end, changes and signals.
+        url: The server.
         reloading: Changes will come, so a child that ended is no reason to end.
     """
 
     def __init__(
-        self, arguments: Sequence[str], events: queue.SimpleQueue[Child | Happening], *, reloading: bool
+        self, arguments: Sequence[str], events: queue.SimpleQueue[Child | Happening], url: str, *, reloading: bool
     ) -> None:
         self._arguments = arguments
+        self._url = url
         self._events = events
         self._reloading = reloading
         self._child: Child | None = None
@@ -88,7 +91,7 @@ class Dev:
 
     def _launch(self) -> None:
         self._restart = False
-        self._child = Child(self._arguments, self._events.put)
+        self._child = Child(self._arguments, self._events.put, url=self._url)
 
     def _ended(self, child: Child) -> int | None:
         """What `dev` exits with, None while it goes on."""

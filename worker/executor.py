@@ -190,6 +190,8 @@ def mutation_context(
 
 def not_runnable(held: Held) -> Raised | None:
     """Why a job cannot even be called, None where it can (C2.6: failed, not retried, not lost)."""
+    if held.refusal is not None:
+        return Raised(held.refusal)
     if held.spec is None:
         return Raised(InvalidArguments(held.problem or "spec: there is none"))
     if held.poison is not None:

@@ -16,7 +16,7 @@ from scheduler.call import Request
 from scheduler.catalog import IndexCatalog
 from scheduler.context import MutationContext, QueryContext
 from scheduler.documents import Tables
-from scheduler.errors import TooManyConflicts
+from scheduler.errors import DamagedData, TooManyConflicts
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId
 from scheduler.job import JobState
@@ -27,6 +27,7 @@ from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
 from worker.at_once import run_at_once
 from worker.executor import Executor
+from worker.in_time import in_time
 from worker.persistence import Persistence
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class WorkerHost:
         self.tables = Tables(producer.app.tables, catalog)
         # Handlers that read or schedule at the same time share a call.
         self._reads: Batcher[Read, Snapshot] = Batcher(
-            self._send_reads, 100, _documents_read, _READ_DOCUMENTS, (ServerError,)
+            self._send_reads, 100, _documents_read, _READ_DOCUMENTS, (ServerError, DamagedData)
         )
         self._checks: Batcher[Check, Checked] = Batcher(
             self._send_checks, 100, _documents_checked, _CHECKED_DOCUMENTS, (ServerError,)
@@ -81,7 +82,7 @@ class WorkerHost:
         return SerialReader(self._answer)
 
     async def run_handler(self, function: AnyFunction, ctx: Any, args: Any, kwargs: Any) -> Any:
-        return await self._executor.call_nested(function, ctx, args, kwargs)
+        return await in_time(function, self._executor.call_nested(function, ctx, args, kwargs))
 
     async def run_mutation(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
         """Run a mutation at once as its own transaction; up to five times if others change what it reads (C3.9).
@@ -104,8 +105,7 @@ class WorkerHost:
                 is_job=False,
             )
             try:
-                async with asyncio.timeout(function.timeout_s):
-                    result = await self._executor.call_nested(function, ctx, args, kwargs)
+                result = await in_time(function, self._executor.call_nested(function, ctx, args, kwargs))
                 values.pack(result, "result")
                 if not transaction.conflicted and await self._commit(function, transaction, started):
                     return result
@@ -131,8 +131,7 @@ class WorkerHost:
             now_ms = self.producer.clock.now_ms()
             ctx = QueryContext(self, transaction, self.reader(), parent, function.name, now_ms)
             try:
-                async with asyncio.timeout(function.timeout_s):
-                    result = await self._executor.call_nested(function, ctx, args, kwargs)
+                result = await in_time(function, self._executor.call_nested(function, ctx, args, kwargs))
                 if not transaction.conflicted:
                     return result
             except Conflict:

@@ -93,8 +93,11 @@ def give_back(held: Held, delay_ms: int) -> Retry:
 
 
 def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
-    """What passes with time: the delivery goes back, and comes again later each time (C3.3)."""
-    return give_back(held, max(1, jitter(held.attempt, *_TRANSIENT_MS)))
+    """What passes with time: the delivery goes back, and comes again later each time (C3.3).
+
+    Conflicts do not count: of a job that many want, the first lost connection would make it wait for minutes.
+    """
+    return give_back(held, max(1, jitter(held.delivery.attempt, *_TRANSIENT_MS)))
 
 
 def after_action(held: Held, ended: Ended) -> Next:
@@ -137,6 +140,10 @@ def time_limit_error(held: Held) -> JobError:
 def describe(error: BaseException) -> JobError:
     """An exception as it is kept: bounded, storable, and safe from a `__str__` that raises."""
     try:
+        name = str(type(error).__name__)
+    except BaseException as again:  # noqa: BLE001  its class's class may do anything too
+        name = f"(a class whose name cannot be shown: {type(again).__name__})"
+    try:
         message = str(error)
     except BaseException as again:  # noqa: BLE001  a handler's exception may do anything when asked
         message = f"(its message cannot be shown: {type(again).__name__})"
@@ -145,12 +152,12 @@ def describe(error: BaseException) -> JobError:
     except BaseException as again:  # noqa: BLE001  as above
         trace = f"(its traceback cannot be shown: {type(again).__name__})"
     return JobError(
-        _storable(type(error).__name__), _storable(message)[:_MESSAGE_CHARS], _storable(trace)[-_TRACEBACK_CHARS:]
+        _storable(name)[:_MESSAGE_CHARS], _storable(message)[:_MESSAGE_CHARS], _storable(trace)[-_TRACEBACK_CHARS:]
     )
 
 
 def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return str.encode(text, "utf-8", "backslashreplace").decode("utf-8")  # not by what a subclass makes of it
 
 
 def _commit(

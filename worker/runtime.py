@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import assert_never
 
 from scheduler.app import App
@@ -20,6 +21,7 @@ from scheduler.ids import JobIds
 from scheduler.indexer import Indexer
 from scheduler.janitor import Janitor
 from scheduler.job import JobError, JobState
+from scheduler.keyring import Keyring, cipher_of
 from scheduler.keys import Keys
 from scheduler.operations import Producer
 from scheduler.promoter import Promoter
@@ -30,12 +32,14 @@ from worker.claimer import Claimer
 from worker.committer import Committer
 from worker.connections import Connections
 from worker.delivery import Held, Interruption
-from worker.executor import Executor, not_runnable
+from worker.executor import Executor, Interrupted, not_runnable
+from worker.gate import Gate
 from worker.host import WorkerHost
 from worker.inbox import Inbox
 from worker.joblog import log_answer, log_retry
+from worker.keeping import Keeping
 from worker.lanes import Lanes
-from worker.lease import Lease
+from worker.lease import Lease, Reports
 from worker.outcome import (
     Again,
     InTurn,
@@ -47,6 +51,7 @@ from worker.outcome import (
     after_transient,
     give_back,
 )
+from worker.parting import Parting
 from worker.persistence import Persistence
 from worker.presence import Presence
 from worker.pruner import Pruner
@@ -57,9 +62,11 @@ _log = logging.getLogger("duestream.worker")
 _MOST_IN_LANES = 1_000
 """So many may wait for their turn before they take the place of others."""
 
-_RELEASE_S, _ANSWER_S, _LEAVE_S = 2.0, 3.0, 2.0
-"""How long a stop waits for Redis at most, in seconds beyond the time of grace: to end the blocking read, to answer for
-what is still held, to take the worker off the list. What is left then comes back by its lease."""
+_ANSWER_S = 3.0
+"""How long a stop waits at most, beyond the time of grace, until Redis has answered for what is still held."""
+
+_END_S = 0.05
+"""How long a handler may take to end after a stop has cancelled it; then its job goes on without it."""
 
 
 class Worker:
@@ -104,9 +111,11 @@ class Worker:
             self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
         )
         self._beginner = Beginner(self._persistence, keys, self._settings, self._settings.safety(app))
-        self._committer = Committer(self._persistence, name, self._presence.declare, self._answered)
+        keyring = Keyring.of(app)
+        self._gate = Gate(keyring, clock, self._count_refused)
+        self._committer = Committer(self._persistence, name, self._presence.declare, cipher_of(keyring), self._answered)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
-        producer = Producer(app, JobIds(clock.now_ms), clock)
+        producer = Producer(app, JobIds(clock.now_ms), clock, keyring=keyring)
         self._host = WorkerHost(
             self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
         )
@@ -114,12 +123,14 @@ class Worker:
         self._pruner = Pruner(app, self._store, clock, lambda: self._promoter.leads, self._outage)
         self._lease = Lease(
             connections.lease_store(keys),
-            name,
-            self._settings.lease_ms,
+            self._settings,
             clock,
-            self._lost,
+            Reports(self._lost, self._overdue),
+            self.patience_s,
             reader_id,
+            Keeping(connections.url, app.namespace, self._settings, self.patience_s) if self._settings.keeper else None,
         )
+        self._parting = Parting(connections, self._store, self._lease, self._presence)
         self._running = 0
         self._waiting: deque[Held] = deque()
         self._lanes = Lanes()
@@ -127,10 +138,17 @@ class Worker:
         self._room = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set when it works."""
 
     def stop(self) -> None:
         """Ask for a graceful stop: no more claims, mutations given back, actions allowed to finish."""
         self._stopping.set()
+
+    def patience_s(self) -> float:
+        """How long handlers may block this process before it is of no use: longer than any may run, by a lease."""
+        limits = [function.timeout_s for function in list(self._app.functions.values())]
+        return max(limits, default=0.0) + self._settings.lease_ms / 1000
 
     async def run(self) -> None:
         """Work until `stop` is called, or with `burst` until nothing is due."""
@@ -138,6 +156,7 @@ class Worker:
         self._lease.start()
         if not await self._join():
             return
+        self.started.set()
         _log.info(
             "started worker=%s app=%s queues=%s concurrency=%d functions=%d",
             settings.name, self._app.namespace, ",".join(settings.queues), settings.concurrency,
@@ -154,7 +173,9 @@ class Worker:
             await self._finish_all()
         finally:
             await end(claiming, *background)
-            await self._leave()
+            await self._gate.close()
+            self._executor.close()
+            await self._parting.leave()
             _log.info("stopped worker=%s", settings.name)
 
     async def _join(self) -> bool:
@@ -166,12 +187,14 @@ class Worker:
         stopping.cancel()
         if not joining.done():
             joining.cancel()
-            await self._close()
+            self._executor.close()
+            await self._parting.close()
             return False
         try:
             joining.result()
         except BaseException:
-            await self._close()
+            self._executor.close()
+            await self._parting.close()
             raise
         return True
 
@@ -184,14 +207,9 @@ class Worker:
         await asyncio.wait([claiming, stopping], return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
         self._room.set()
-        deadline = time.monotonic() + _RELEASE_S
-        # The read is ended by the server, never by cancelling it: entries in a reply nobody reads would wait for the
-        # lease.
-        while not claiming.done() and time.monotonic() < deadline:
-            with contextlib.suppress(Unavailable, TimeoutError):
-                async with asyncio.timeout(_RELEASE_S / 2):
-                    await self._connections.release_reader(self._store)
-            await asyncio.wait([claiming], timeout=0.05)
+        self._give_back()
+        asyncio.get_running_loop().call_later(_END_S, self._abandon_stopped)
+        await self._parting.release_reader(claiming)
 
     async def _keep(self, room: str, run: Callable[[], Awaitable[None]]) -> None:
         """A room that fails for a reason nobody foresaw is told of and started again: a worker does not die of it."""
@@ -252,9 +270,16 @@ class Worker:
                 _log.error("a foreign entry in queue %s: %s", held.delivery.queue, held.delivery.entry)
                 self._drop(held)  # the janitor removes it when the lease is over
                 continue
-            held.function = self._app.functions.get(held.name)
+            turned_away = self._gate.admit(held)
+            if turned_away is not None:
+                self._committer.retry(held, turned_away)
+                continue
+            held.function = self._app.functions.get(held.name) if held.refusal is None else None
             self._waiting.append(held)
         self._admit()
+
+    async def _count_refused(self, name: str) -> None:
+        await self._persistence.command("HINCRBY", self._store.keys.stats(name), "refused", 1)
 
     def _admit(self) -> None:
         """Start what waits, as far as there is room: claims from several queues and conflicts may bring more."""
@@ -288,6 +313,7 @@ class Worker:
 
     def _start(self, held: Held) -> None:
         held.started, held.entered = time.monotonic(), False
+        held.transaction = None
         held.task = asyncio.create_task(self._work(held))
 
     async def _work(self, held: Held) -> None:
@@ -296,8 +322,23 @@ class Worker:
         except Exception:  # noqa: BLE001  a bug of ours must not stop the others
             _log.exception("job_id=%s function=%s: not run to its end", held.delivery.job_id, held.name)
             follows = Nothing()  # the lease runs out, and the delivery comes back or the action fails
+        if not held.abandoned:
+            self._running -= 1
+            self._follow(held, follows)
+
+    def _abandon(self, held: Held, follows: Next) -> None:
+        """Go on without a handler that swallows its cancel, as without one in a thread: what it still does is nobody's.
+
+        Its task keeps the old object, so that it cannot touch what becomes of the delivery.
+        """
+        held.abandoned = True
+        self._leave_lane(held)
+        if held.transaction is not None:
+            held.transaction.close()
         self._running -= 1
-        self._follow(held, follows)
+        rest = replace(held, abandoned=False, task=None, entered_at=None, transaction=None)
+        self._lease.swap(held, rest)
+        self._follow(rest, follows)
 
     async def _run_action(self, held: Held) -> Next:
         assert held.function is not None
@@ -311,7 +352,7 @@ class Worker:
         if problem is not None:
             return after_mutation(held, problem, None, ())
         assert held.function is not None
-        transaction = self._host.transaction()
+        transaction = held.transaction = self._host.transaction()
         ended = await self._executor.run_mutation(held, held.function, self._host, transaction)
         transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *held.function.transient)
         held.contended = transaction.contended
@@ -399,13 +440,29 @@ class Worker:
                 self._drop(held)
             elif self._lanes.is_waiting(held):
                 self._drop(held)
+            elif held.entered and held.interruption is Interruption.LEASE_LOST:
+                self._abandon(held, Nothing())
             elif held.begun or not held.is_action:
                 held.interrupt(Interruption.LEASE_LOST)
 
+    def _overdue(self, overdue: list[Held]) -> None:
+        """The books end at the time limit, whatever the handler does (C3.2)."""
+        for held in overdue:
+            if held.entered and held.interruption is Interruption.TIME_LIMIT:
+                self._end_interrupted(held, Interruption.TIME_LIMIT)
+
+    def _end_interrupted(self, held: Held, reason: Interruption) -> None:
+        if held.function is not None and held.function.transaction is not None and reason is Interruption.TIME_LIMIT:
+            held.interrupt(reason)  # its failure belongs into a row, which its own open transaction holds
+        elif held.begun:
+            self._abandon(held, after_action(held, Interrupted(reason)))
+        else:
+            self._abandon(held, after_mutation(held, Interrupted(reason), held.transaction, ()))
+
     # The stop
 
-    async def _finish_all(self) -> None:
-        """Mutations go back at once, actions get the time of grace; then all is answered, as far as Redis does."""
+    def _give_back(self) -> None:
+        """Mutations go back at once, and so do actions that have not begun."""
         for held, timer in list(self._again.items()):
             timer.cancel()
             self._follow(held, Again(0))
@@ -418,14 +475,24 @@ class Worker:
         for held in self._lease.held():
             if not held.is_action:
                 held.interrupt(Interruption.STOP)
+
+    def _abandon_stopped(self) -> None:
+        for held in self._lease.held():
+            if held.entered and held.interruption is Interruption.STOP:
+                self._end_interrupted(held, Interruption.STOP)
+
+    async def _finish_all(self) -> None:
+        """Actions get the time of grace; then all is answered, as far as Redis does."""
+        self._give_back()  # what the last claim has brought
         actions = sum(held.begun for held in self._lease.held())
         if actions:
             _log.info("stopping: actions=%d run on, for up to %g s", actions, self._settings.grace_s)
-        deadline = time.monotonic() + self._settings.grace_s
-        await self._until_ended(deadline)
+        await self._until_ended(time.monotonic() + self._settings.grace_s)
         for held in self._lease.held():
             if held.begun:
                 held.interrupt(Interruption.STOP)
+        await self._until_ended(time.monotonic() + _END_S)
+        self._abandon_stopped()
         await self._until_ended(time.monotonic() + _ANSWER_S)
 
     async def _until_ended(self, deadline: float) -> None:
@@ -435,18 +502,3 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._room.wait()
-
-    async def _leave(self) -> None:
-        await self._lease.stop()  # a renewal after it would bring the heartbeat back
-        try:
-            async with asyncio.timeout(_LEAVE_S):
-                await self._presence.leave()
-        except TimeoutError:
-            _log.warning("redis is away: what is held comes back when the lease is over")
-        finally:
-            await self._close()
-
-    async def _close(self) -> None:
-        self._executor.close()
-        await self._lease.stop()
-        await self._connections.close()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 from scheduler.admission import admit_worker
 from scheduler.app import App
+from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
@@ -15,10 +17,18 @@ from worker.connections import Connections
 from worker.reaching import reach
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
+from worker.watchdog import show_life, watch
 
 
-async def serve(app: App, url: str, settings: WorkerSettings, stop: asyncio.Event) -> None:
-    """Work until `stop` is set, or with `burst` until nothing is due.
+async def serve(app: App, url: str, settings: WorkerSettings, stop: asyncio.Event, *, life: Path | None = None) -> None:
+    """Work until `stop` is set, or with `burst` until nothing is due. The process is the worker's own.
+
+    Args:
+        app: Whose functions it runs.
+        url: The server.
+        settings: How it runs.
+        stop: Ends it.
+        life: A file to write again and again while it works.
 
     Raises:
         ConfigurationError: The url cannot be read, the server refused the credentials, is none that is supported, or
@@ -31,12 +41,16 @@ async def serve(app: App, url: str, settings: WorkerSettings, stop: asyncio.Even
     finally:
         await client.aclose()
     worker = Worker(app, Connections(url), settings)
+    beside = [asyncio.create_task(watch(worker.patience_s))]
+    beside += [] if life is None else [asyncio.create_task(show_life(life, worker.started))]
     running = asyncio.ensure_future(worker.run())
     stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    worker.stop()
-    await running
+    try:
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        worker.stop()
+        await running
+    finally:
+        await end(stopping, *beside)
 
 
 def check(app: App, url: str, settings: WorkerSettings) -> None:

@@ -28,6 +28,7 @@ class WorkerSettings:
         durability: What an action's ack must outlive (C7.2); None: what the app says.
         replicas: With 'replica', how many must have the ack; None: what the app says.
         vouch_fsync: With 'fsync', somebody vouches for a server that does not show its settings.
+        keeper: Have a process that renews the leases while a handler blocks all threads of this one.
         name: Unlike any other's.
     """
 
@@ -41,23 +42,24 @@ class WorkerSettings:
     durability: DurabilityName | None = None
     replicas: int | None = None
     vouch_fsync: bool = False
+    keeper: bool = True
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
 
     def __post_init__(self) -> None:
-        if isinstance(self.queues, str):
-            raise InvalidOption(f"queues: expected a tuple of names, got the text {self.queues!r}")
+        if not isinstance(self.queues, tuple | list):
+            raise InvalidOption(f"queues: expected a tuple of names, got {self.queues!r:.60}")
+        object.__setattr__(self, "queues", tuple(check_queue(queue) for queue in self.queues))
         if not self.queues or len(set(self.queues)) != len(self.queues):
             raise InvalidOption(
                 f"queues: expected different names, at least one, got {', '.join(self.queues) or 'none'}"
             )
-        object.__setattr__(self, "queues", tuple(check_queue(queue) for queue in self.queues))
         for name in ("concurrency", "lease_ms", "max_deliveries"):
             if not isinstance(getattr(self, name), int):
-                raise InvalidOption(f"{name}: expected an int, got {getattr(self, name)!r}")
+                raise InvalidOption(f"{name}: expected an int, got {getattr(self, name)!r:.60}")
         _at_least("concurrency", self.concurrency, 1, 10_000)
-        _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000)
+        _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000, " milliseconds")
         _at_least("max_deliveries", self.max_deliveries, 1, 1_000)
-        _at_least("grace_s", self.grace_s, 0, 86_400)
+        _at_least("grace_s", self.grace_s, 0, 86_400, " seconds")
         if self.durability is not None:
             check_durability(self.durability)
         if self.replicas is not None:
@@ -75,6 +77,6 @@ class WorkerSettings:
         return self.lease_ms // 10
 
 
-def _at_least(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not low <= value <= high:
-        raise InvalidOption(f"{name}: expected {low:,} to {high:,}, got {value}")
+def _at_least(name: str, value: float, low: float, high: float, unit: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InvalidOption(f"{name}: expected {low:,} to {high:,}{unit}, got {value!r:.60}")

@@ -57,17 +57,17 @@ class Supervisor:
     Args:
         arguments: The command line of one child.
         processes: How many.
+        start: Makes a child.
         burst: Children end by themselves, and are not started again.
-        start: Makes a child; another one for tests.
     """
 
     def __init__(
         self,
         arguments: Sequence[str],
         processes: int,
+        start: Callable[[Sequence[str], Callable[[Child], None]], Child],
         *,
         burst: bool = False,
-        start: Callable[[Sequence[str], Callable[[Child], None]], Child] = Child,
     ) -> None:
         self._arguments = arguments
         self._burst = burst

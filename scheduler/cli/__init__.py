@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from scheduler.cli.acl import acl
 from scheduler.cli.cancel import cancel
 from scheduler.cli.db import db
 from scheduler.cli.enqueue import enqueue
@@ -31,5 +32,5 @@ def cli() -> None:
     """
 
 
-for _command in (enqueue, cancel, job, queue, worker, function, db, info, server):
+for _command in (enqueue, cancel, job, queue, worker, function, db, info, server, acl):
     cli.add_command(_command)

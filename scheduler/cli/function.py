@@ -27,7 +27,8 @@ def function() -> None:
 @json_option
 @target_options
 def list_(target: Target, as_json: bool) -> None:
-    """List the functions that live workers registered, how their jobs ended, and how many conflicts they met.
+    """List the functions that live workers registered, how their jobs ended, how many conflicts they met, and
+    how many were refused for their signature.
 
     With --app those of the app are listed, without a look at the server.
     """
@@ -39,11 +40,11 @@ def list_(target: Target, as_json: bool) -> None:
         (
             one.name, one.kind, "internal" if one.internal else "public", one.queue,
             ", ".join(map(_parameter, one.parameters)) or "-",
-            _finished(one), "-" if one.conflicts is None else f"{one.conflicts:,}", one.doc or "-",
+            _finished(one), _conflicts(one), _refused(one), one.doc or "-",
         )
         for one in functions
     ]  # fmt: skip
-    columns = ("name", "kind", "visibility", "queue", "parameters", "finished", ">conflicts", "doc")
+    columns = ("name", "kind", "visibility", "queue", "parameters", "finished", ">conflicts", ">refused", "doc")
     print_table(columns, rows, empty="no functions")
 
 
@@ -60,6 +61,14 @@ def _read(target: Target) -> list[FunctionView]:
 def _finished(one: FunctionView) -> str:
     counts = one.finished or {}
     return ", ".join(f"{number:,} {state}" for state, number in counts.items() if number) or "-"
+
+
+def _conflicts(one: FunctionView) -> str:
+    return "-" if one.conflicts is None else f"{one.conflicts:,}"
+
+
+def _refused(one: FunctionView) -> str:
+    return "-" if one.refused is None else f"{one.refused:,}"
 
 
 def _parameter(one: Mapping[str, Any]) -> str:

@@ -9,8 +9,11 @@ from typing import IO, Any
 
 import click
 
-from scheduler.cli.output import one_line
+from scheduler.cli.misuse import MISUSE, command_of, failure, in_words_of
+from scheduler.cli.output import PRINTED, one_line, print_json
 from scheduler.errors import DuestreamError
+
+_WORDS = "duestream.words"
 
 
 class Refused(click.ClickException):
@@ -21,13 +24,38 @@ class Refused(click.ClickException):
             click.echo(f"error: {one_line(self.message)}", err=True, file=file)
 
 
+class Misused(Refused):
+    """The same for wrong usage; exit code 2."""
+
+    exit_code = 2
+
+
 class Cli(click.Group):
-    """Turns what a command raises into one line: `Refused` for what is expected, a traceback only for our own bugs."""
+    """Turns what a command raises into one line: `Refused` for what is expected, a traceback only for our own bugs.
+
+    With `--json` the error is a JSON object on stdout too, unless the command has printed its own already.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            return self._invoke(ctx)
+        except click.ClickException as error:
+            if "--json" in ctx.meta[_WORDS] and not ctx.meta.get(PRINTED):
+                with contextlib.suppress(BrokenPipeError):
+                    print_json(failure(error))
+            raise
+
+    def _invoke(self, ctx: click.Context) -> Any:
+        try:
             result = super().invoke(ctx)
             sys.stdout.flush()
+        except MISUSE as error:
+            command = command_of(self, ctx.meta[_WORDS])
+            raise Misused(in_words_of(command, str(error))) from error
         except DuestreamError as error:
             raise Refused(str(error)) from error
         except BrokenPipeError as error:

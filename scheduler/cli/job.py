@@ -124,6 +124,7 @@ def _fields(one: Job, now_ms: int) -> dict[str, str]:
         "took": _took(one),
         "attempts": str(one.attempts),
         "worker": one.worker or "-",
+        "deaths": "\n".join(f"{death.worker}  {moment(death.time, now_ms)}" for death in one.deaths) or "-",
         "parent": one.parent_id or "-",
     }
     if error and error.traceback:

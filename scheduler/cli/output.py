@@ -14,6 +14,10 @@ import click
 WIDTH: Final = 160
 """Columns of what goes into a pipe or a file."""
 
+_MOST_BITS: Final = 10_000
+PRINTED: Final = "duestream.printed"
+"""In the meta of a command's context: it has printed JSON."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
 
@@ -57,6 +61,8 @@ def as_text(value: object) -> str:
 def print_json(value: object) -> None:
     """Print a value for programs."""
     click.echo(as_json(value))
+    if (ctx := click.get_current_context(silent=True)) is not None:
+        ctx.meta[PRINTED] = True
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
@@ -127,16 +133,21 @@ def moment(ms: int | None, now_ms: int) -> str:
     """A time as an ISO datetime in UTC, and how far away it is; a dash where it was not reached."""
     if ms is None:
         return "-"
-    text = (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
+    try:
+        text = (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds")
+    except OverflowError:  # damaged: no calendar goes so far
+        return f"{ms} ms"
     return f"{text.removesuffix('+00:00')}Z  ({ago(ms, now_ms)})"
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity; they become strings."""
+    """JSON knows no NaN and no infinity, and an int may be too long to be written; they become strings."""
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_finite(one) for one in value]
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return hex(value)  # Python writes no longer one in decimals
     return str(value) if isinstance(value, float) and value - value != 0 else value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,7 +45,7 @@ class Session:
 class Target:
     """What was said about the server and the app; nothing is imported or connected yet."""
 
-    url: str | None
+    url: str | None = field(repr=False)  # it may hold a password
     app: str | None
     namespace: str | None
 
@@ -109,6 +109,7 @@ def _session(client: Any, app: App | None, namespace: str | None) -> Session:
     from scheduler.blocking import SyncScheduler
     from scheduler.clock import RedisClock
     from scheduler.ids import JobIds
+    from scheduler.keyring import Keyring
     from scheduler.keys import Keys
     from scheduler.store import BlockingStore
 
@@ -116,7 +117,7 @@ def _session(client: Any, app: App | None, namespace: str | None) -> Session:
     store = BlockingStore(Keys(app.namespace), client)
     clock = RedisClock()
     store.drive(operations.read_clock(clock))
-    producer = operations.Producer(app, JobIds(clock.now_ms), clock)
+    producer = operations.Producer(app, JobIds(clock.now_ms), clock, keyring=Keyring.of(app))
     return Session(app, store, SyncScheduler(app, client=client).open(), producer)
 
 

@@ -7,15 +7,21 @@ import re
 import sys
 import traceback
 from importlib.machinery import PathFinder
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 
 from scheduler.app import App
-from scheduler.errors import ConfigurationError
+from scheduler.errors import ConfigurationError, InvalidOption
 
 _EXAMPLE = "expected MODULE:APP, like examples.shop:app"
 _MODULE = re.compile(r"\w+(\.\w+)*")
+_OURS = str(Path(__file__).parents[1])
 _MACHINERY = ("<frozen importlib", importlib.__file__, __file__)
+
+
+class BadTarget(ConfigurationError, InvalidOption):
+    """What cannot name an app at all."""
 
 
 def load_app(target: str) -> App:
@@ -25,13 +31,14 @@ def load_app(target: str) -> App:
         target: "package.module:name"; the name may have dots.
 
     Raises:
-        ConfigurationError: In one line: the form, the module, its own error and where that happened, or the name.
+        BadTarget: Not of that form.
+        ConfigurationError: In one line: the module, its own error and where that happened, or the name.
     """
     module_name, colon, name = target.partition(":")
     if not colon or not name:
-        raise ConfigurationError(f"{target!r}: {_EXAMPLE}")
+        raise BadTarget(f"{target!r}: {_EXAMPLE}")
     if not _MODULE.fullmatch(module_name) or Path(module_name).is_file():
-        raise ConfigurationError(f"{target!r}: {module_name!r} is not the name of a module; {_hint(module_name, name)}")
+        raise BadTarget(f"{target!r}: {module_name!r} is not the name of a module; {_hint(module_name, name)}")
     found: object = _import(module_name)
     for part in name.split("."):
         if not hasattr(found, part):
@@ -73,6 +80,8 @@ def _where(name: str, error: BaseException) -> str:
         what = f"{type(error).__name__}: {error.msg}"
         return f"cannot import {name}: {_short(error.filename or '?')}:{error.lineno}: {what}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_MACHINERY)]
+    # A decorator of ours that refuses what it is given: the line that gave it.
+    frames = list(takewhile(lambda frame: not frame.filename.startswith(_OURS), frames)) or frames
     place = f"{_short(frames[-1].filename)}:{frames[-1].lineno}: " if frames else ""
     return f"cannot import {name}: {place}{what}"
 

@@ -8,6 +8,7 @@
 -- flags: allow-oom
 -- include: base
 -- include: spec
+-- include: death
 -- include: complete
 
 local now = read_clock()
@@ -15,9 +16,10 @@ local limit, failure = tonumber(ARGV[2]), ARGV[3]
 local running = NS .. 'running'
 local lost = {}
 for i, id in ipairs(redis.call('ZRANGEBYSCORE', running, '-inf', int(now), 'LIMIT', 0, limit)) do
-  local status = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'waiters')
+  local status = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'waiters', 'worker', 'died')
   local _, name, key = read_spec(redis.call('GETRANGE', NS .. 'job:' .. id, 0, SPEC_HEADER_BYTES))
   lost[i] = { id = id, state = status[1], waiters = status[2], name = name or '', key = key or '' }
+  lost[i].died = add_death(status[4], now, status[3] or '')
   check_complete(lost[i].name, lost[i].waiters)
 end
 
@@ -26,7 +28,7 @@ for _, one in ipairs(lost) do
   redis.call('ZREM', running, one.id)
   if one.state == 'inProgress' then
     redis.call('HDEL', NS .. 'status:' .. one.id, 'token')
-    complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })
+    complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure, 'died', one.died })
     failed = failed + 1
   end
 end

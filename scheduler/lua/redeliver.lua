@@ -1,6 +1,8 @@
 -- Takes deliveries back from workers that died: each gets a new entry with a new token (C3.3), or fails past the cap (C3.4).
 -- A sealed job past the cap is delivered again with its error: its SQL may have committed, so only a worker that looks there
 -- can tell whether it failed.
+-- One that had been lost before goes back to the due set, later each time and at a moment of its own: poison must not take the
+-- same others down with it every time.
 -- A normal path, not an emergency: a reply cut off on the wire leaves entries with a reader that never saw them.
 --
 -- KEYS  1 '{ns}:'
@@ -12,6 +14,7 @@
 -- flags: allow-oom
 -- include: base
 -- include: spec
+-- include: death
 -- include: complete
 -- include: deliver
 -- include: due
@@ -54,14 +57,15 @@ local function read_fields(stream, entry)
 end
 
 -- What is known of a lost entry; without `deaths` where it counts no longer.
-local function look_at_entry(queue, stream, entry)
+local function look_at_entry(queue, stream, entry, consumer)
   local fields = read_fields(stream, entry)
-  local one = { queue = queue, entry = entry, id = fields.job }
-  local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed')
+  local one = { queue = queue, entry = entry, id = fields.job, worker = consumer }
+  local status = fields.job
+    and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
   if status and not status[1] and status[2] == fields.token then
     one.head = read_head(fields.job)
     one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
-    one.sealed = status[5]
+    one.sealed, one.died = status[5], status[6]
     local _, name, key = read_spec(one.head)
     one.name, one.key = name or '', key or ''
     check_complete(one.name, one.waiters)
@@ -78,7 +82,7 @@ local function find_lost(queue, stream)
     local entries = redis.call('XPENDING', stream, GROUP, 'IDLE', idle_ms, start, '+', limit)
     for _, entry in ipairs(entries) do
       if #found < limit and tonumber(entry[3]) >= idle_of(entry[2]) then
-        found[#found + 1] = look_at_entry(queue, stream, entry[1])
+        found[#found + 1] = look_at_entry(queue, stream, entry[1], entry[2])
       end
     end
     if #entries < limit or #found == limit then
@@ -105,20 +109,36 @@ for _, queue in ipairs(redis.call('SMEMBERS', NS .. 'queues')) do
   end
 end
 
+-- From the second death on, up to half a second, and twice as long with each: the id says which part of it. Ids that follow
+-- one another come out far apart.
+local AGAIN_MS, MOST_AGAIN_MS = 500, 60000
+
+local function pause_of(one)
+  local longest = math.min(AGAIN_MS * 2 ^ (one.deaths - 2), MOST_AGAIN_MS)
+  return math.ceil(longest * (tonumber(one.id:sub(-4), 36) * 40503 % 65536 + 1) / 65536)
+end
+
 local redelivered, failed = 0, 0
+check_wake()
 for i, one in ipairs(lost) do
   drop_entry(one.queue, one.entry)
   held = held - 1
   if one.deaths then
-    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths))
+    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths),
+      'died', add_death(one.died, now, one.worker))
     if (one.deaths >= cap and not one.sealed) or one.head == '' then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
       complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })
       failed = failed + 1
+    elseif one.deaths > 1 and one.deaths < cap then
+      redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
+      add_due(one.queue, one.id, now + pause_of(one), now)
+      redelivered = redelivered + 1
     else
       deliver(one.queue, one.id, one.attempt + 1, nonce .. ':' .. i, one.head, one.deaths >= cap and failure or nil)
       redelivered = redelivered + 1
     end
   end
 end
+settle_queues(now, nonce)
 return { redelivered, failed, held, more }

@@ -33,8 +33,8 @@ def test_an_unknown_id_is_exit_code_1_and_the_others_are_canceled(room: Room) ->
 def test_a_malformed_id_cancels_nothing(room: Room) -> None:
     (job_id,) = later(room)
     result = room.run("cancel", job_id, "nonsense")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert "not a job id: 'nonsense'" in result.stderr
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "ID: not a job id: 'nonsense'" in result.stderr
     assert room.scheduler.count(state="pending") == 1
 
 

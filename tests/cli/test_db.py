@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -91,7 +92,9 @@ def test_get_what_is_not_there_and_what_is_no_id(room: Room) -> None:
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"error: document orders:o1: {room.app.namespace} has no such document\n"
     result = room.run("db", "get", "o1", "--json")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.exit_code == 1
+    message = "document id: expected '<table>:<key>', got 'o1'"
+    assert json.loads(result.stdout) == {"error": {"type": "InvalidDocument", "message": message}}
     assert result.stderr == "error: document id: expected '<table>:<key>', got 'o1'\n"
 
 
@@ -153,27 +156,28 @@ def test_where_with_types_that_json_does_not_have(room: Room) -> None:
     ("words", "message"),
     [
         (["no table"], "table: expected a letter"),
-        (["orders", "--after", "x"], "cursor: not one that a page had"),
+        (["orders", "--after", "x"], "--after: not one that a page had"),
         (["orders", "--index", "owner"], "has no index 'orders:owner' (there are: orders:owner,cents)"),
         (["orders", "--index", "owner,"], "expected names like 'owner'"),
         (["orders", "--index", "owner,cents", "--where", "cents=1"], "equalities are on the first fields"),
-        (["orders", "--index", "owner,cents", "--where", "owner"], "where: expected FIELD=VALUE"),
-        (["orders", "--index", "owner,cents", "--where", "owner:set=1"], "where: owner: expected one of str, int"),
-        (["orders", "--index", "owner,cents", "--where", "owner:int=x"], "where: owner: Input should be a valid int"),
+        (["orders", "--index", "owner,cents", "--where", "owner"], "--where: expected FIELD=VALUE"),
+        (["orders", "--index", "owner,cents", "--where", "owner:set=1"], "--where: owner: expected one of str, int"),
+        (["orders", "--index", "owner,cents", "--where", "owner:int=x"], "--where: owner: Input should be a valid int"),
         (
             ["orders", "--index", "owner,cents", "--where", "owner:datetime=2030-01-01T00:00"],
             "owner: a naive datetime",
         ),
         (
             ["orders", "--index", "owner,cents", "--where", "owner=a", "--where", "owner=b"],
-            "where: owner: stands there twice",
+            "--where: owner: stands there twice",
         ),
     ],
 )
 def test_a_list_that_cannot_be_is_one_line(room: Room, words: list[str], message: str) -> None:
     declare(room, BY_OWNER)
     result = room.run("db", "list", *words)
-    assert (result.exit_code, result.stdout) == (1, "")
+    wrong_usage = message.startswith(("--", "expected names"))
+    assert (result.exit_code, result.stdout) == (2 if wrong_usage else 1, "")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
 

@@ -129,8 +129,8 @@ def test_a_naive_time_is_refused_and_named(room: Room, text: str) -> None:
 
 def test_a_time_too_far_away_is_refused(room: Room) -> None:
     result = room.run("enqueue", "shop:order", "item=1", "--at", "2999-01-01T00:00Z")
-    assert result.exit_code == 1
-    assert "timestamp: more than five years ahead" in result.stderr
+    assert result.exit_code == 2
+    assert "--at: more than five years ahead" in result.stderr
 
 
 def test_a_second_job_with_the_same_key_is_the_first(room: Room) -> None:

@@ -73,11 +73,15 @@ def test_functions_with_what_has_become_of_their_jobs(room: Room) -> None:
     room.fail("orders", "shop:order", JobError("SoldOut", "none left"))
     again = Retry(room.claim("orders"), 1, 60_000, "shop:order", conflicts=1_200)
     assert room.store.run(transitions.retry([again])) == [Word.OK]
+    room.store.command("HINCRBY", room.keys.stats("shop:order"), "refused", 17)
     mail, order = room.json("function", "list")
+    assert (order["refused"], mail["refused"]) == (17, 0)
     assert (order["finished"], order["conflicts"]) == ({"success": 1, "failed": 1, "canceled": 0}, 1_200)
     assert (mail["finished"], mail["conflicts"]) == ({"success": 0, "failed": 0, "canceled": 0}, 0)
     head, _, second = room.ok("function", "list").splitlines()
-    assert head.split() == ["NAME", "KIND", "VISIBILITY", "QUEUE", "PARAMETERS", "FINISHED", "CONFLICTS", "DOC"]
+    columns = ["NAME", "KIND", "VISIBILITY", "QUEUE", "PARAMETERS", "FINISHED", "CONFLICTS", "REFUSED", "DOC"]
+    assert head.split() == columns
+    assert " 17 " in second
     assert "1 success, 1 failed" in second
     assert "1,200" in second
 
@@ -88,7 +92,7 @@ def test_functions_of_an_app_need_no_server(room: Room) -> None:
     assert result.exit_code == 0
     assert "shop:order" in result.stdout
     found = json.loads(room.run(*words, "--json", REDIS_URL="redis://127.0.0.1:1/0").stdout)
-    assert {(one["finished"], one["conflicts"]) for one in found} == {(None, None)}
+    assert {(one["finished"], one["conflicts"], one["refused"]) for one in found} == {(None, None, None)}
 
 
 def test_nothing_to_list_is_said_on_stderr(empty: Room) -> None:

@@ -67,13 +67,14 @@ def test_a_childs_command_line_says_all_that_was_decided(monkeypatch: pytest.Mon
     settings = WorkerSettings(
         queues=("a", "b"), concurrency=3, lease_ms=1_500, max_deliveries=2, grace_s=0.5, burst=True, promote=False
     )
-    command, target, *arguments = child_arguments("redis://x", settings, ["shop:app", "-v"])
+    command, target, *arguments = child_arguments(settings, ["shop:app", "-v"])
     assert (command, target) == ("worker", "shop:app")
     params = parse(*arguments)
     assert params["processes"] == 1
     assert params["watch_stdin"]
     assert (params["queues"], params["concurrency"], params["lease"]) == (("a", "b"), 3, 1_500)
-    assert (params["max_deliveries"], params["grace"], params["url"]) == (2, 500, "redis://x")
+    assert (params["max_deliveries"], params["grace"]) == (2, 500)
+    assert not {"-u", "--url"} & set(arguments)  # everybody can read a command line
     assert (params["burst"], params["no_promote"], params["verbose"]) == (True, True, True)
 
 

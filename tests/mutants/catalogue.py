@@ -52,6 +52,7 @@ describe = _of("describe", "describe")
 expire = _of("expire", "expire")
 finish = _of("finish", "finish")
 forget = _of("forget", "forget")
+death = _of("include/death", "redeliver", "expire")
 join = _of("join", "join")
 leave = _of("leave", "leave")
 promote = _of("promote", "promote")
@@ -60,6 +61,7 @@ read = _of("read", "read", "commit")
 redeliver = _of("redeliver", "redeliver")
 reindex = _of("reindex", "reindex")
 renew = _of("renew", "renew")
+sustain = _of("sustain", "sustain")
 retry = _of("retry", "retry")
 revert = _of("revert", "revert")
 schedule = _of("schedule", "schedule")
@@ -293,6 +295,17 @@ MUTANTS = [
     retry("giving back counts as a death", "redis.call('HDEL', NS .. 'status:' .. id, 'deaths')"),
     retry("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
     redeliver("the old entry stays", "drop_entry(one.queue, one.entry)"),
+    redeliver("poison comes back with its company", "one.deaths > 1 and one.deaths < cap", "false"),
+    redeliver("no pause is longer than the first", "2 ^ (one.deaths - 2)", "1"),
+    redeliver("pauses grow without end", ", MOST_AGAIN_MS)", ", 1e12)"),
+    redeliver("all pause as long", "* (tonumber(one.id:sub(-4), 36) * 40503 % 65536 + 1) / 65536", ""),
+    redeliver(
+        "the old token stays with the pause",
+        """'token', 'entry')
+      add_due""",
+        """'entry')
+      add_due""",
+    ),
     redeliver("deaths are not counted", "tonumber(status[3] or 0) + 1", "1"),
     redeliver("what was given back comes twice", " and status[2] == fields.token"),
     redeliver("what has ended comes back", "if status and not status[1] and", "if status and"),
@@ -337,6 +350,20 @@ MUTANTS = [
     renew("a heartbeat without an end", "redis.call('PEXPIRE', NS .. 'worker:' .. worker, beat_ms)"),
     renew("a renewal counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
     renew("a canceled action is not told", "canceled[#canceled + 1] = id"),
+    sustain("another's action", "status[1] == 'inProgress' and status[2] == worker", "status[1] == 'inProgress'"),
+    sustain("an action that has ended", "status[1] == 'inProgress' and status[2] == worker", "status[2] == worker"),
+    sustain("what nobody has seen", "'-', ARGV[i + 1], limit", "'-', '+', limit"),
+    sustain("another's entry", "limit, worker)", "limit)"),
+    sustain("a worker that has left comes back", "redis.call('HLEN', beat) == 0", "false"),
+    sustain("a heartbeat without an end", "redis.call('PEXPIRE', beat, beat_ms)"),
+    sustain("it counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
+    sustain("an action's lease stays", "redis.call('ZADD', running, int(now + lease_ms), id)"),
+    sustain("the actions renewed first hide the others", "int(now + lease_ms - age_ms)", "'+inf'"),
+    sustain("one damaged status takes all", "redis.pcall('HMGET'", "redis.call('HMGET'"),
+    death("all deaths are kept", "math.max(1, #lines - MOST_DEATHS + 1)", "1", "redeliver"),
+    death("earlier deaths are forgotten", "(died or '')", "('')", "redeliver"),
+    redeliver("who died is not told", "'died', add_death(one.died, now, one.worker)", "'died', ''"),
+    expire("who died is not told", ", 'died', one.died }", " }"),
     leave(
         "deliveries go with the worker", "deliver(queue, fields.job,", "local _ = (function() end)(queue, fields.job,"
     ),

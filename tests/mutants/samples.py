@@ -167,6 +167,14 @@ def renew(world: World) -> Transition[Any]:
     return transitions.renew(WORKER, 9, 60_000, 1, "", {action.job_id: action.token}, {"q": [held.entry]}, NOW + 1)
 
 
+def sustain(world: World) -> Transition[Any]:
+    world.run(join(world))
+    world.begin(lease_ms=9)
+    held = world.deliver()
+    world.command("XCLAIM", world.keys.ready("q"), GROUP, WORKER, 0, held.entry, "IDLE", IDLE_MS, "JUSTID")
+    return transitions.sustain(WORKER, 9, 60_000, 5, 10, {"q": held.entry}, NOW + 1)
+
+
 def join(world: World) -> Transition[Any]:
     return transitions.join(WORKER, 60_000, {"pid": 7}, {"keep_ms": 5}, {NAME: "{}"}, ["q"], NOW)
 
@@ -188,6 +196,6 @@ def unwatch(world: World) -> Transition[Any]:
 
 SAMPLES: list[Sample] = [
     schedule, schedule_canceled, promote, begin, commit, commit_with_a_tombstone, commit_at_once, finish, retry,
-    retry_later, revert, revert_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave,
-    renew, join, sweep, watch, unwatch, retry_in_sql, seal, declare, forget, reindex,
+    retry_later, revert, revert_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew,
+    sustain, join, sweep, watch, unwatch, retry_in_sql, seal, declare, forget, reindex,
 ]  # fmt: skip

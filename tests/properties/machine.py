@@ -505,6 +505,15 @@ class Machine(RuleBasedStateMachine):
         call = transitions.renew(worker, LEASE_MS, LONG_MS, len(actions), "17", actions, entries, self.now)
         self.call(call, lambda now: self.model.renew(worker, LEASE_MS, actions, entries, now))
 
+    @precondition(lambda self: self.held())
+    @rule(worker=st.sampled_from(WORKERS))
+    def sustain(self, worker: str) -> None:
+        """The worker's process stands still, and its keeper renews for it what it has seen."""
+        seen = {queue: entries[len(entries) // 2].id for queue in QUEUES if (entries := self.model.streams[queue])}
+        age_ms = IDLE_MS // 2
+        call = transitions.sustain(worker, age_ms + LEASE_MS, LONG_MS, age_ms, 1_000, seen, self.now)
+        self.call(call, lambda now: self.model.sustain(worker, age_ms + LEASE_MS, age_ms, seen, now))
+
     # Indexes
 
     def _catalog_call(self, transition: Transition[Any], predict: Callable[[int], Any]) -> None:

@@ -5,6 +5,7 @@ Each job of a call is taken after the other, and each transition says what the s
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -340,19 +341,25 @@ class Model:
 
     def redeliver(self, cap: int, limit: int, error: bytes, now: int) -> Redelivered:
         redelivered = failed = 0
+        heads, added = self.heads(), list[Due]()
         found = {q: [entry for entry in self.streams[q] if entry.lost][:limit] for q in self.queues}
         for entry in (entry for queue in self.queues for entry in found[queue]):
             job = entry.job
             self.drop(job)
             deaths = int(job.fields.get("deaths", 0)) + 1
-            job.fields |= {"attempts": entry.attempt, "deaths": deaths}
+            job.fields |= {"attempts": entry.attempt, "deaths": deaths, "died": _died(job, now, entry.holder)}
             if deaths >= cap and "sealed" not in job.fields:  # C3.4
                 self.end(job, "failed", now, error=error)
                 job.entry = None
                 failed += 1
+            elif 1 < deaths < cap:
+                job.entry, job.due = None, now + _pause_ms(job.id, deaths)
+                added += dues_of(job)
+                redelivered += 1
             else:
                 self.deliver(job, entry.attempt + 1, error if deaths >= cap else b"")
                 redelivered += 1
+        self.settle(added, heads, now)
         held = sum(1 for stream in self.streams.values() for entry in stream if entry.holder)
         return Redelivered(redelivered, failed, held, any(len(some) == limit for some in found.values()))
 
@@ -360,8 +367,9 @@ class Model:
         """An action whose lease has ended is failed, and never run again (C3.5)."""
         ended = sorted((end, job_id) for job_id, end in self.running.items() if end <= now)[:limit]
         for _, job_id in ended:
-            self.end(self.jobs[job_id], "failed", now, error=error)
-            self.jobs[job_id].entry = None
+            job = self.jobs[job_id]
+            self.end(job, "failed", now, error=error, died=_died(job, now, str(job.fields["worker"])))
+            job.entry = None
         left = min(self.running.values(), default=None)
         return Expired(len(ended), None if left is None else max(0, left - now))
 
@@ -396,6 +404,19 @@ class Model:
                 entry.lost = False
         self.workers[worker] = {**self.workers.get(worker, {}), "seen": now, "running": len(actions), "reader": "17"}
         return transitions.Renewed(now, lost, canceled, held)
+
+    def sustain(self, worker: str, lease_ms: int, age_ms: int, seen: dict[str, str], now: int) -> tuple[int, int]:
+        """What the worker had in hand, up to the last entry that it has seen."""
+        if worker not in self.workers:
+            return 0, 0
+        self.workers[worker]["seen"] = now
+        actions = [job_id for job_id, end in self.running.items() if end <= now + lease_ms - age_ms]
+        mine = [job_id for job_id in actions if self.jobs[job_id].fields["worker"] == worker]
+        self.running |= dict.fromkeys(mine, now + lease_ms)
+        entries = [e for q in seen for e in self.streams[q] if e.holder == worker and e.lost and _not_after(e, seen[q])]
+        for entry in entries:
+            entry.lost = False
+        return len(entries), len(mine)
 
     def join(self, worker: str, fields: dict[str, int | str], now: int) -> int:
         self.workers[worker] = {**self.workers.get(worker, {}), "seen": now, **fields}
@@ -443,6 +464,21 @@ class Model:
 
 def _outcome(state: str, value: bytes) -> dict[str, bytes]:
     return {"result" if state == "success" else "error": value}
+
+
+def _not_after(entry: Entry, last: str) -> bool:
+    return [int(part) for part in entry.id.split("-")] <= [int(part) for part in last.split("-")]
+
+
+def _pause_ms(job_id: str, deaths: int) -> int:
+    """How long a job waits that has been lost before: a part of a time that doubles, by its id."""
+    return math.ceil(min(500 * 2 ** (deaths - 2), 60_000) * (int(job_id[-4:], 36) * 40503 % 65536 + 1) / 65536)
+
+
+def _died(job: Job, now: int, worker: str) -> str:
+    """The last ten deaths, the newest last (C3.4)."""
+    before = str(job.fields.get("died", "")).splitlines()
+    return "\n".join([*before, f"{now} {worker}"][-10:])
 
 
 def _by_age(job: Job) -> tuple[int, int, str]:

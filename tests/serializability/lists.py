@@ -108,11 +108,10 @@ def _call(ctx: Any, name: str, args: tuple[Any, ...]) -> Any:
     return getattr(ctx if name == "run_mutation" else ctx.db, name)(*args)
 
 
-@app.mutation
-async def transact(ctx: MutationContext, plan: Plan, raises: bool = False) -> Told:
-    """Do what a plan says, and tell what was seen."""
+async def follow(ctx: MutationContext, plan: Plan, raises: bool, nested: Any) -> Told:
+    """Do what a plan says, and tell what was seen; `nested` is the mutation that runs the nested parts."""
     told: Told = []
-    steps = walk(plan, raises, told, transact)
+    steps = walk(plan, raises, told, nested)
     reply, refused = None, None
     while True:
         try:
@@ -126,11 +125,10 @@ async def transact(ctx: MutationContext, plan: Plan, raises: bool = False) -> To
             refused = error
 
 
-@app.mutation
-def transact_in_a_thread(ctx: BlockingMutationContext, plan: Plan, raises: bool = False) -> Told:
-    """`transact` with blocking calls, as a plain handler has them."""
+def follow_blocking(ctx: BlockingMutationContext, plan: Plan, raises: bool, nested: Any) -> Told:
+    """`follow` with blocking calls, as a plain handler has them."""
     told: Told = []
-    steps = walk(plan, raises, told, transact_in_a_thread)
+    steps = walk(plan, raises, told, nested)
     reply, refused = None, None
     while True:
         try:
@@ -142,6 +140,18 @@ def transact_in_a_thread(ctx: BlockingMutationContext, plan: Plan, raises: bool 
             reply = _call(ctx, name, tuple(args))
         except Refused as error:
             refused = error
+
+
+@app.mutation
+async def transact(ctx: MutationContext, plan: Plan, raises: bool = False) -> Told:
+    """Do what a plan says, and tell what was seen."""
+    return await follow(ctx, plan, raises, transact)
+
+
+@app.mutation
+def transact_in_a_thread(ctx: BlockingMutationContext, plan: Plan, raises: bool = False) -> Told:
+    """`transact` in a plain handler."""
+    return follow_blocking(ctx, plan, raises, transact_in_a_thread)
 
 
 async def main(url: str, *options: str) -> None:

@@ -18,6 +18,7 @@ from scheduler.job import CancelOutcome, Job, JobError
 from scheduler.keys import GROUP, Keys
 from scheduler.store import BlockingStore
 from scheduler.transitions import Commit, Delivery, Document, Finish, Transition, Word
+from tests.acl import limited
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class World:
         return self.store.fake
 
     def run(self, transition: Transition[T]) -> T:
-        return self.store.run(transition)
+        return limited(self.store, transition.script).run(transition)
 
     def command(self, *command: Any) -> Any:
         return self.store.execute(*command)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scheduler import transitions
+from scheduler.job import Death
 from scheduler.transitions import Expired, Word
-from tests.transitions.conftest import ERROR, NAME, NOW, World
+from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 
 
 def test_empty(world: World) -> None:
@@ -88,3 +89,12 @@ def test_wrong_type(world: World, key: str) -> None:
     world.run(transitions.watch(second.job_id, "m"))
     world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
     world.refuses(transitions.expire(10, ERROR, NOW + 2))
+
+
+def test_who_died(world: World) -> None:
+    # C3.5
+    delivery = world.begin(lease_ms=1)
+    world.run(transitions.expire(10, ERROR, NOW + 1))
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert job.deaths == (Death(WORKER, NOW + 1),)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from scheduler import transitions, values
+from scheduler.job import Death
 from scheduler.keys import GROUP
-from scheduler.transitions import Delivery, Redelivered, Transition, Word
+from scheduler.transitions import Delivery, Redelivered, Retry, Transition, Word
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 
 CAP = 3
@@ -33,6 +35,11 @@ def lose(world: World, **options: Any) -> Delivery:
     delivery = world.deliver(**options)
     age(world)
     return delivery
+
+
+def promote(world: World) -> None:
+    """What was lost before comes back after a pause."""
+    world.run(transitions.promote("p", 2000, 100, NOW + 60_000))
 
 
 def test_empty(world: World) -> None:
@@ -91,6 +98,7 @@ def test_the_same_call_again_makes_another_token(world: World) -> None:
     tokens = set()
     for _ in range(2):
         assert world.run(call).redelivered == 1
+        promote(world)
         (delivery,) = world.claim()
         tokens.add(delivery.token)
         age(world)
@@ -112,6 +120,7 @@ def test_poison(world: World) -> None:
     world.run(transitions.watch(delivery.job_id, "m"))
     for attempt in range(1, CAP):
         assert world.run(redeliver()) == Redelivered(1, 0, 0, False)
+        promote(world)
         (again,) = world.claim()
         assert again.attempt == attempt + 1
         age(world)
@@ -121,6 +130,34 @@ def test_poison(world: World) -> None:
     assert (job.state, job.attempts, job.error and job.error.type) == ("failed", CAP, "Boom")
     assert (world.claim(), world.mail("m"), world.stats()) == ([], [delivery.job_id], {"failed": 1})
     assert world.commit(again) is Word.LOST
+
+
+def lose_all(world: World) -> None:
+    """Whoever is handed what is ready dies, and the janitor looks."""
+    promote(world)
+    world.claim()
+    age(world)
+    world.run(transitions.redeliver(LEASE_MS, 100, 10, ERROR, NOW))
+
+
+def test_the_company_of_poison(world: World) -> None:
+    # C3.4: jobs that were lost together came back together, to the same worker, and poison took the same others with it
+    # until all of them were given up. Now each comes at a moment of its own, later each time.
+    ids = [world.schedule() for _ in range(4)]
+    lose_all(world)
+    assert len(world.entries()) == 4  # the first time at once: most workers die for another reason
+    for most_ms in (500, 1_000, 2_000):
+        lose_all(world)
+        due = world.due()
+        assert (set(due), world.entries()) == (set(ids), [])
+        pauses = sorted(at - NOW for at in due.values())
+        assert all(1 <= pause <= most_ms for pause in pauses)
+        assert min(later - sooner for sooner, later in pairwise(pauses)) > most_ms / 20
+        assert all("token" not in world.status(job_id) for job_id in ids)
+    for _ in range(10):
+        lose_all(world)
+    assert max(world.due().values()) <= NOW + 60_000
+    assert world.wakes() == 1
 
 
 def test_giving_back_is_no_death(world: World) -> None:
@@ -197,3 +234,21 @@ def test_each_delivery_is_judged_by_the_lease_of_its_own_worker(world: World) ->
     world.command("HSET", world.keys.worker(consumer), "lease_ms", 1)
     assert world.run(redeliver()).redelivered == 1
     assert world.commit(delivery) == Word.LOST
+
+
+def test_who_died(world: World) -> None:
+    # C3.4: the last ten, the newest last; giving back in between changes nothing of that.
+    delivery = lose(world)
+    for death in range(12):
+        world.run(transitions.redeliver(LEASE_MS, 99, 10, ERROR, NOW + death))
+        promote(world)
+        (delivery,) = world.claim(worker=f"w{death}")
+        if death == 5:
+            world.run(transitions.retry([Retry(delivery, delivery.attempt, 0)], NOW))
+            (delivery,) = world.claim(worker=f"w{death}")
+        world.command(
+            "XCLAIM", world.keys.ready("q"), GROUP, f"w{death}", 0, delivery.entry, "IDLE", LEASE_MS + 1, "JUSTID"
+        )
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert job.deaths == tuple(Death(f"w{death - 1}", NOW + death) for death in range(2, 12))

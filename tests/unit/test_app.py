@@ -85,7 +85,9 @@ def test_a_name_used_already_is_an_error() -> None:
     [
         ({"name": ""}, "function"), ({"name": "a b"}, "function"), ({"name": 5}, "function"), ({"queue": ""}, "queue"),
         ({"queue": None}, "queue"), ({"timeout": 0}, "timeout"), ({"timeout": -1}, "timeout"),
-        ({"timeout": "5"}, "timeout"), ({"timeout": float("inf")}, "timeout"), ({"keep_s": -1}, "keep_s"),
+        ({"timeout": "5"}, "timeout"), ({"timeout": float("inf")}, "timeout"),
+        ({"timeout": float("nan")}, "timeout"), ({"timeout": True}, "timeout"), ({"timeout": 10**400}, "timeout"),
+        ({"timeout": 366 * 24 * 3600 + 1}, "timeout"), ({"timeout": 5j}, "timeout"), ({"keep_s": -1}, "keep_s"),
         ({"keep_s": True}, "keep_s"), ({"transient": KeyError}, "transient"), ({"transient": (1,)}, "transient"),
     ],
     ids=repr,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler import App, MutationContext, values
-from scheduler.call import CallOptions, check_size, make_request
+from scheduler.call import CallOptions, Sender, check_size, make_request
 from scheduler.due import Due
 from scheduler.errors import InvalidArguments, InvalidCall, InvalidDelay, InvalidOption, InvalidTimestamp, LimitExceeded
 from scheduler.function import call_after, call_at
@@ -74,13 +74,14 @@ def test_options_are_checked_and_replaced() -> None:
 
 def test_a_request_holds_the_spec_from_the_queue_on() -> None:
     call = place.after(0, "a", amount=2).using(idempotency_key="k")
-    request = make_request(call, JOB, Due("after", 0), queue="orders", kind="mutation", parent="P")
+    request = make_request(call, JOB, Due("after", 0), Sender("P", 1_000, None), queue="orders", kind="mutation")
     assert (request.id, request.queue, request.name, request.mode, request.ms) == (JOB, "orders", call.name, "after", 0)
     assert (request.parent, request.key, request.born) == ("P", "k", "")
     parts = [values.pack(one, "x") for one in ("orders", call.name, "mutation", "P", "k", ["a"], {"amount": 2})]
     assert request.tail == b"".join(parts)
     assert request.size == len(request.tail)
-    elsewhere = make_request(call.using(queue="bulk"), JOB, Due("at", 5), queue="orders", kind="mutation")
+    sender = Sender("", 1_000, None)
+    elsewhere = make_request(call.using(queue="bulk"), JOB, Due("at", 5), sender, queue="orders", kind="mutation")
     assert (elsewhere.queue, elsewhere.key, elsewhere.mode) == ("bulk", "", "at")
 
 

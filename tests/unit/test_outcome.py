@@ -97,6 +97,14 @@ async def test_a_transient_error_is_tried_again_later(error: Exception, attempt:
     assert follows == Retry(job.delivery, attempt, min(7_200_000, 500 * 2 ** (attempt - 1)), "shop:place")
 
 
+async def test_conflicts_do_not_make_a_lost_connection_wait_longer() -> None:
+    # C3.3: ten conflicts and then a lost connection made a job wait for up to eight minutes
+    job = held()
+    job.conflicts = 10
+    follows = after_mutation(job, Raised(ConnectionError()), await transaction(), TRANSIENT, cap)
+    assert follows == Retry(DELIVERY, 13, 2_000, "shop:place", 10)
+
+
 async def test_a_retry_waits_at_least_a_millisecond() -> None:
     # C3.3: so that it goes through the due set, behind what has been due for longer
     follows = after_mutation(held(), Raised(KeyError()), await transaction(), TRANSIENT, lambda *_: 0)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import sys
 import time
 from pathlib import Path
 
-from scheduler import ActionContext, App, MutationContext
+from scheduler import ActionContext, App, BlockingMutationContext, MutationContext
 
 app = App(os.environ.get("FAULTY_NAMESPACE", "faulty"))
 
@@ -69,6 +70,45 @@ async def block_loop(ctx: MutationContext, folder: str, seconds: float) -> int:
     """Holds the whole event loop, as a careless handler does."""
     mark(folder, "block")
     time.sleep(seconds)  # noqa: ASYNC251  that is the point
+    return ctx.attempt
+
+
+def hold_interpreter(seconds: float) -> None:
+    """Nothing else of this process gets to run, as when an extension in C does not give the lock away."""
+    ctypes.PyDLL(None).usleep(round(seconds * 1_000_000))
+
+
+@app.mutation
+async def block_all(ctx: MutationContext, folder: str, seconds: float, when_released: bool = False) -> int:
+    if when_released:  # meanwhile its worker asks for more work
+        mark(folder, "waiting")
+        await until_released(folder)
+    mark(folder, "block_all")
+    hold_interpreter(seconds)
+    mark(folder, "unblocked")
+    return ctx.attempt
+
+
+@app.mutation
+def block_all_in_thread(ctx: BlockingMutationContext, folder: str, seconds: float) -> int:
+    mark(folder, "block_all")
+    hold_interpreter(seconds)
+    return ctx.attempt
+
+
+@app.action
+async def block_all_in_action(ctx: ActionContext, folder: str, seconds: float) -> str:
+    mark(folder, "block_all")
+    hold_interpreter(seconds)
+    return "done"
+
+
+@app.mutation(timeout=1)
+async def block_for_good(ctx: MutationContext, folder: str) -> int:
+    """Its first start never ends."""
+    mark(folder, "block_for_good")
+    if ctx.attempt == 1:
+        hold_interpreter(600)
     return ctx.attempt
 
 

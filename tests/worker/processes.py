@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler import App
+from scheduler.rights import Role
+from tests.acl import as_role
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -52,7 +54,13 @@ class WorkerProcess:
         inherited = {name: value for name, value in os.environ.items() if traced or not name.startswith("COVERAGE_")}
         with log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, url, json.dumps({"lease_ms": LEASE_MS, **settings})],
+                [
+                    sys.executable,
+                    "-m",
+                    module,
+                    as_role(url, Role.WORKER),
+                    json.dumps({"lease_ms": LEASE_MS, **settings}),
+                ],
                 cwd=ROOT,
                 env={**inherited, "FAULTY_NAMESPACE": namespace, **(environment or {})},
                 stdout=out,
@@ -84,6 +92,19 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.send(signal.SIGCONT)
             self.kill()
+
+
+def keepers_of(*pids: int) -> list[int]:
+    """The processes that keep the leases of workers with these pids."""
+    told = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in told.stdout.splitlines()]
+    return [int(pid) for pid, parent, args in rows if int(parent) in pids and args.endswith("-m worker.keeper")]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is not a zombie."""
+    told = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return told.stdout.strip()[:1] not in ("", "Z")
 
 
 async def run_worker(app: App, url: str, options: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 -- The spec: what was asked, a msgpack array that never changes:
 --   ['1', created_ms, scheduled_ms, queue, function, kind, parent, key, args, kwargs]
+-- (where the app has keys, body and cover in the place of args and kwargs: see spec.py).
 -- The first eight are strings, so that a script can read them without a msgpack library (not every server has one).
 local SPEC_HEADER_BYTES = 1200
 

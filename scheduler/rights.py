@@ -1,0 +1,77 @@
+"""What each role must be allowed on the server, and nothing else: rules for its access control list (ACL).
+
+The commands of scripts are read from their source (`commands.py`). Those that are sent as they are stand here, and a
+test looks through the code for any that does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from scheduler.commands import used_by
+from scheduler.keys import Keys
+
+
+class Role(StrEnum):
+    """Who has a user of its own on the server."""
+
+    PRODUCER = "producer"
+    """Schedules and cancels jobs, waits for results, reads records and documents: `Scheduler` and `SyncScheduler`."""
+    WORKER = "worker"
+    """Runs jobs, promotes and cleans; whatever its handlers call."""
+    OPERATOR = "operator"
+    """The command line: what a producer may, and looks at all there is."""
+
+
+_CONNECTION: Final = frozenset({"PING", "SELECT", "TIME", "EVAL", "EVALSHA"})
+_PRODUCER_SCRIPTS: Final = frozenset(
+    {"cancel", "check", "count", "declare", "describe", "read", "schedule", "show", "unwatch", "watch"}
+)
+_OPERATOR_SCRIPTS: Final = frozenset({"forget", "tally"})
+
+SCRIPTS: Final[Mapping[Role, frozenset[str]]] = {
+    Role.PRODUCER: _PRODUCER_SCRIPTS,
+    Role.WORKER: _PRODUCER_SCRIPTS
+    | {
+        "begin", "commit", "expire", "finish", "join", "leave", "promote", "prune", "redeliver", "reindex", "renew",
+        "retry", "revert", "seal", "sustain", "sweep",
+    },
+    Role.OPERATOR: _PRODUCER_SCRIPTS | _OPERATOR_SCRIPTS,
+}  # fmt: skip
+"""The scripts that each role calls."""
+
+_PRODUCER_SENDS: Final = frozenset({"BLPOP", "SMEMBERS", "XRANGE", "ZRANGE"})
+
+SENDS: Final[Mapping[Role, frozenset[str]]] = {
+    Role.PRODUCER: _PRODUCER_SENDS,
+    Role.WORKER: frozenset(
+        {
+            "BLPOP", "CLIENT|ID", "CLIENT|KILL", "CLIENT|LIST", "CLIENT|SETNAME", "CLIENT|UNBLOCK", "HDEL", "HINCRBY",
+            "HMGET", "INFO", "MGET", "RPUSH", "WAIT", "XGROUP|CREATE", "XREADGROUP", "ZCOUNT", "ZRANGEBYSCORE",
+        }
+    ),
+    Role.OPERATOR: _PRODUCER_SENDS
+    | {"EXISTS", "GET", "HGETALL", "HKEYS", "INFO", "SCAN", "XINFO|GROUPS", "XLEN", "ZCARD", "ZCOUNT"},
+}  # fmt: skip
+"""The commands that each role sends outside scripts, besides `_CONNECTION`; a subcommand as `XGROUP|CREATE`."""
+
+
+def commands_of(role: Role) -> frozenset[str]:
+    """All commands that a role needs, those within its scripts included."""
+    return _CONNECTION | SENDS[role] | frozenset().union(*(used_by(name) for name in SCRIPTS[role]))
+
+
+def rules(role: Role, namespace: str) -> tuple[str, ...]:
+    """The rules of a role's user: the keys of one app, no channels, the commands it needs.
+
+    Args:
+        role: Who it is for.
+        namespace: The app's, or a glob of the server's.
+
+    Returns:
+        What `ACL SETUSER <name>` takes, or a `user` line of an ACL file; a password is still to be added.
+    """
+    allowed = (f"+{command.lower()}" for command in sorted(commands_of(role)))
+    return ("resetkeys", f"~{Keys(namespace).prefix}*", "resetchannels", "-@all", *allowed)

@@ -1,0 +1,116 @@
+"""Reads what there is at rest: keys, processes, connections, memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from scheduler import transitions
+from scheduler.keys import GROUP, Keys
+from scheduler.store import BlockingStore, blocking_client
+from tests.faults.chaos.invariants.rest import Footprint
+
+BATCH = 1_000
+LATER_S = 8 * 24 * 3600
+"""Past every retention and every lifetime."""
+
+
+def sizes(server: Any, keys: Keys) -> dict[str, int]:
+    """How much is due, ready, pending in a worker's hands, and running, by key."""
+    queues = sorted(name.decode() for name in server.smembers(keys.queues))
+    found = {keys.running: int(server.zcard(keys.running))}
+    for queue in queues:
+        ready = keys.ready(queue)
+        found[keys.due(queue)] = int(server.zcard(keys.due(queue)))
+        found[ready] = int(server.xlen(ready))
+        groups = server.xinfo_groups(ready) if found[ready] or server.exists(ready) else []
+        found[f"{ready} {GROUP}"] = sum(int(group["pending"]) for group in groups)
+    return found
+
+
+def all_keys(server: Any) -> dict[str, tuple[str, int]]:
+    """Every key of the server, with type and time to live."""
+    found: dict[str, tuple[str, int]] = {}
+    for names in _batches(server.scan_iter(count=BATCH)):
+        pipe = server.pipeline(transaction=False)
+        for name in names:
+            pipe.type(name).pttl(name)
+        replies = pipe.execute()
+        for name, kind, ttl in zip(names, replies[::2], replies[1::2], strict=True):
+            if kind != b"none":
+                found[name.decode()] = (kind.decode(), int(ttl))
+    return found
+
+
+def _batches(names: Iterable[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    for name in names:
+        batch.append(name)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def footprint(pid: int) -> Footprint:
+    """What a process has open."""
+    process = Path("/proc") / str(pid)
+    return Footprint(pid, len(list((process / "fd").iterdir())), len(list((process / "task").iterdir())))
+
+
+def processes_with(variable: str) -> list[str]:
+    """Processes whose environment holds this text."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                if variable.encode() in (entry / "environ").read_bytes():
+                    found.append(f"process {entry.name}: {(entry / 'cmdline').read_bytes().decode()}")
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue  # it ended this moment, or it is nobody of ours
+    return found
+
+
+def prune_all(url: str, keys: Keys) -> int:
+    """Remove all records and traces of workers that are past their time; returns how many records."""
+    store, removed = BlockingStore(keys, blocking_client(url)), 0
+    try:
+        more = True
+        while more:
+            gone, more = store.run(transitions.prune(BATCH))
+            removed += gone
+        while store.run(transitions.sweep(1, BATCH)):
+            pass
+    finally:
+        store.close()
+    return removed
+
+
+def settled_memory(server: Any, goal: int | None = None, timeout_s: float = 10.0) -> int:
+    """Used memory without scripts, once it falls no more; at once where it is within `goal`."""
+    server.script_flush()
+    deadline, least = time.monotonic() + timeout_s, _memory(server)
+    while (goal is None or least > goal) and time.monotonic() < deadline:
+        time.sleep(0.2)
+        now = _memory(server)
+        if goal is None and now >= least:
+            break
+        least = min(least, now)
+    return least
+
+
+def dump(server: Any) -> None:
+    found = server.info("memory")
+    print({k: v for k, v in found.items() if isinstance(v, int) and v})
+    names = sorted(server.scan_iter(count=1000))
+    from collections import Counter
+    print(len(names), Counter(b":".join(n.split(b":")[:2]) for n in names))
+    print(sum(server.memory_usage(n, samples=0) or 0 for n in names), [(n, server.memory_usage(n, samples=0)) for n in names if (server.memory_usage(n, samples=0) or 0) > 1500])
+
+
+def _memory(server: Any) -> int:
+    found = server.info("memory")
+    buffers = ("mem_clients_normal", "mem_clients_slaves", "mem_aof_buffer", "mem_replication_backlog")
+    return int(found["used_memory"]) - sum(int(found.get(name, 0)) for name in buffers)
