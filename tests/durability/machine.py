@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import redis
 
 from scheduler import EmbeddedServer
+from tests.faults.proxy import Proxy
 from tests.worker.processes import wait_until
 
 
@@ -26,9 +28,12 @@ class Machine:
 
     def __init__(self, directory: Path, fsync: str) -> None:
         self._directory = directory
-        config = {"appendfsync": fsync} if fsync else {}
+        # Not by its port: while the server is down, anybody may take that.
+        self._folder = tempfile.TemporaryDirectory()
+        self.url = f"unix://{self._folder.name}/redis"
+        config = {"unixsocket": f"{self._folder.name}/redis"} | ({"appendfsync": fsync} if fsync else {})
         self._server = EmbeddedServer(directory, persistent=bool(fsync), config=config)
-        self.url = self._server.start()
+        self._server.start()
 
     def journal(self) -> Path:
         """The append-only file that grows."""
@@ -46,7 +51,7 @@ class Machine:
 
     def start(self) -> None:
         """It comes back with what is on the disk."""
-        assert self._server.start() == self.url, "its port was taken meanwhile"
+        self._server.start()
 
     def crash(self) -> None:
         """The process dies and comes back; the machine stays."""
@@ -61,10 +66,11 @@ class Machine:
 
     def stop(self) -> None:
         self._server.stop()
+        self._folder.cleanup()
 
 
 class Pair:
-    """A primary at `url`, and its replica.
+    """A primary, found at `url`, and its replica.
 
     Args:
         directory: Of their data.
@@ -73,13 +79,12 @@ class Pair:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.primary = EmbeddedServer(directory / "primary", persistent=False, config=_AT_ONCE)
-        self.url = self.primary.start()
-        self._port = urlsplit(self.url).port
-        self.replica = EmbeddedServer(
-            directory / "replica", persistent=False, config={**_AT_ONCE, "replicaof": f"127.0.0.1 {self._port}"}
-        )
+        self.primary.start()
+        self.replica = self._follower("replica", self.primary)
         self.replica.start()
-        self.on_primary = redis.Redis.from_url(self.url)
+        self.proxy = Proxy(self.primary.url).start()
+        self.url = self.proxy.url
+        self.on_primary = redis.Redis.from_url(self.primary.url)
         self.on_replica = redis.Redis.from_url(self.replica.url)
         self.wait_linked()
 
@@ -104,31 +109,41 @@ class Pair:
         """The network between them is cut, and whoever watches them makes the replica a primary."""
         self.on_replica.replicaof("NO", "ONE")
 
-    def join(self) -> None:
-        """The replica follows the primary again."""
-        self.on_replica.replicaof("127.0.0.1", str(self._port))
-        self.wait_linked()
-
     def fail_over(self) -> None:
         """The primary dies, and the replica is found at its address."""
         os.kill(self.primary.pid, signal.SIGKILL)
         self.primary.stop()
         self.part()
-        self.on_replica.config_set("port", str(self._port))
+        self.proxy.retarget(self.replica.url)
+        self.proxy.cut_all()
+
+    def swap(self) -> None:
+        """The replica is promoted and found at the address, the old primary follows it, and no connection is cut."""
+        self.part()
+        self.proxy.retarget(self.replica.url)
+        self.on_primary.replicaof("127.0.0.1", str(_port(self.replica)))
 
     @contextlib.contextmanager
     def another(self) -> Iterator[None]:
-        """A replica of what is found at the address now."""
-        config = {**_AT_ONCE, "replicaof": f"127.0.0.1 {self._port}"}
-        with EmbeddedServer(self._directory / "another", persistent=False, config=config):
+        """A replica of the promoted one."""
+        with self._follower("another", self.replica):
             yield
+
+    def _follower(self, name: str, primary: EmbeddedServer) -> EmbeddedServer:
+        config = {**_AT_ONCE, "replicaof": f"127.0.0.1 {_port(primary)}"}
+        return EmbeddedServer(self._directory / name, persistent=False, config=config)
 
     def stop(self) -> None:
         self.signal(signal.SIGCONT)
+        self.proxy.close()
         self.on_primary.close()
         self.on_replica.close()
         self.replica.stop()
         self.primary.stop()
+
+
+def _port(server: EmbeddedServer) -> int:
+    return urlsplit(server.url).port or 0
 
 
 _AT_ONCE: Mapping[str, str] = {"repl-diskless-sync-delay": "0"}

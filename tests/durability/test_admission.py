@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -177,7 +178,7 @@ async def test_a_real_cluster_node_is_refused(tmp_path: Path) -> None:
 
 
 async def test_a_real_replica_is_refused(pair: Pair) -> None:
-    said = f"the server is a read-only replica: name its primary, 127.0.0.1:{pair.url.rpartition(':')[2][:-2]}"
+    said = f"the server is a read-only replica: name its primary, 127.0.0.1:{urlsplit(pair.primary.url).port}"
     assert await open_both(pair.replica.url) == [said] * 2
     assert await start_all(pair.replica.url) == [said] * 4
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scheduler import ConfigurationError, JobState, Scheduler, Unavailable, transitions
+from scheduler import ConfigurationError, JobState, Scheduler, SyncScheduler, Unavailable, transitions
 from scheduler.keys import GROUP, Keys
 from scheduler.store import AsyncStore, async_client
 from scheduler.transitions import Delivery, Transition, Word
@@ -167,3 +167,33 @@ async def test_a_server_that_has_forgotten_the_script_is_waited_for(pair: Pair, 
     pair.wait_linked()
     pair.signal(signal.SIGSTOP)
     assert await run_then_wait(pair, shop, begin) == ([Word.OK], 0)
+
+
+async def test_a_primary_that_became_a_replica_is_left_although_it_answers(pair: Pair, shop: Shop, work: Work) -> None:
+    # C7.3: its name leads to the new primary, and the old connections do not.
+    await work(pair.url)
+    async with Scheduler(shop.app, url=pair.url) as client:
+        with SyncScheduler(shop.app, url=pair.url) as blocking:
+            await client.result(await client.run_after(0, shop.order, 1), timeout=10)
+            blocking.run_after(0, shop.order, 2)
+            pair.swap()
+            await until(lambda: accepts(client, shop), 20)
+            await until(lambda: asyncio.to_thread(accepts_blocking, blocking, shop), 20)
+        await until(lambda: idle(client), 20)
+        assert await client.count(state="success", function=shop.order) >= 4
+
+
+async def accepts(client: Scheduler, shop: Shop) -> bool:
+    try:
+        await client.run_after(0, shop.order, 3)
+    except Unavailable:
+        return False
+    return True
+
+
+def accepts_blocking(client: SyncScheduler, shop: Shop) -> bool:
+    try:
+        client.run_after(0, shop.order, 4)
+    except Unavailable:
+        return False
+    return True
