@@ -29,7 +29,7 @@ class Outage:
         """Monotonic seconds at which the present time of contact began."""
 
     async def wait(self, error: Exception) -> None:
-        """Log the first of a series of failures, and wait before the next try: up to 2 s."""
+        """Log the first of a series of failures, and wait before the next try: up to a second."""
         if isinstance(error, QueueFull):
             # It answers, so it is in contact; only what writes has to wait.
             if not self._full:
@@ -39,7 +39,7 @@ class Outage:
             self._since = time.monotonic()
             _log.warning("redis is away, trying again until it is back: %s", error)
         self._tries += 1
-        await asyncio.sleep(0.02 + jittered_ms(self._tries, 50, 2_000) / 1000)
+        await asyncio.sleep(0.02 + jittered_ms(self._tries, 50, 1_000) / 1000)
 
     def over(self, *, wrote: bool = False) -> None:
         """Redis has answered; `wrote` if it took what a full one would have refused."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from scheduler import operations
 from scheduler.admission import admit_client
+from scheduler.attempts import TIMEOUT_S
 from scheduler.call import Call
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.db import BlockingDatabaseReader
 from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
-from scheduler.errors import ResultTimeout
+from scheduler.errors import ResultTimeout, Unavailable
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
@@ -28,6 +29,7 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
+from scheduler.settings import check_timeout
 from scheduler.store import BlockingStore, blocking_client
 from scheduler.transaction import Glance
 
@@ -44,13 +46,21 @@ class SyncScheduler(BlockingScheduling):
         app: The app.
         url: The server; else `REDIS_URL`, else the app's url, else the embedded server of this directory.
         trusted: False for clients that may only schedule public functions (C1.6).
+        timeout: Seconds that a call waits for Redis at most; see `Scheduler`.
         client: A blocking Redis client with `decode_responses=False` to use instead of a url, for tests.
     """
 
     def __init__(
-        self, app: App, *, url: str | None = None, trusted: bool = True, client: redis.Redis | None = None
+        self,
+        app: App,
+        *,
+        url: str | None = None,
+        trusted: bool = True,
+        timeout: float = TIMEOUT_S,
+        client: redis.Redis | None = None,
     ) -> None:
         self.app = app
+        self._timeout_s = check_timeout(timeout)
         self._url = url
         self._client = client
         self._clock = RedisClock()
@@ -65,7 +75,7 @@ class SyncScheduler(BlockingScheduling):
         """Connect; `with` does it. Raises as `Scheduler.open` does."""
         if not self._opened:
             client = self._client or blocking_client(locate(self.app, self._url))
-            store = BlockingStore(Keys(self.app.namespace), client)
+            store = BlockingStore(Keys(self.app.namespace), client, timeout_s=self._timeout_s)
             try:
                 store.drive(operations.read_clock(self._clock))
                 if not store.fake:
@@ -91,10 +101,19 @@ class SyncScheduler(BlockingScheduling):
     ) -> None:
         self.close()
 
+    def new_id(self) -> JobId:
+        """An id for `options(job_id=...)`; see `Scheduler.new_id`."""
+        self._opened.get()
+        return self._producer.ids.new()
+
     def schedule_many(self, calls: Iterable[Call]) -> list[JobId]:
         """Schedule any number of calls in bounded batches; see `Scheduler.schedule_many`."""
-        prepared = (self._with_options(operations.check_call(call)) for call in calls)
-        return [JobId(one) for one in self._store.drive(operations.schedule_many(self._producer, prepared))]
+        prepared = (self._one_of_many(operations.check_call(call)) for call in calls)
+        made: list[JobId] = []
+        try:
+            return self._store.drive(operations.schedule_many(self._producer, prepared, made))
+        except Unavailable as error:
+            raise error.about(made) from error
 
     def cancel(self, job_id: str) -> CancelOutcome:
         (outcome,) = self.cancel_many([job_id])
@@ -170,5 +189,9 @@ class SyncScheduler(BlockingScheduling):
         return self.app.find(function)
 
     def _schedule(self, call: Call) -> JobId:
-        (job_id,) = self._store.drive(operations.schedule_many(self._producer, [call]))
-        return JobId(job_id)
+        made: list[JobId] = []
+        try:
+            (job_id,) = self._store.drive(operations.schedule_many(self._producer, [call], made))
+        except Unavailable as error:
+            raise error.about(made) from error
+        return job_id

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from scheduler import due, values
 from scheduler.envelope import enclose
 from scheduler.errors import InvalidOption, LimitExceeded
+from scheduler.ids import JobId, parse_job_id
 from scheduler.settings import DEFAULT_QUEUE, check_key, check_queue
 
 if TYPE_CHECKING:
     from scheduler.function import AnyFunction
-    from scheduler.ids import JobId
     from scheduler.keyring import Keyring
 
 
@@ -24,11 +24,13 @@ class CallOptions:
         queue: Where the job waits; the function's queue where None.
         idempotency_key: While the record of a job with this key is kept, a second call returns that job's id (C2.10).
         allow_unknown: Schedule a name that no live deployment has registered (C2.6).
+        job_id: The job's id, made before by `Scheduler.new_id` or by a call that Redis did not answer; None: a new one.
     """
 
     queue: str | None = None
     idempotency_key: str | None = None
     allow_unknown: bool = False
+    job_id: JobId | None = None
 
     def __post_init__(self) -> None:
         if self.queue is not None:
@@ -37,6 +39,8 @@ class CallOptions:
             object.__setattr__(self, "idempotency_key", check_key(self.idempotency_key))
         if not isinstance(self.allow_unknown, bool):
             raise InvalidOption(f"allow_unknown: expected a bool, got a {type(self.allow_unknown).__name__}")
+        if self.job_id is not None:
+            object.__setattr__(self, "job_id", parse_job_id(self.job_id))
 
 
 NO_OPTIONS = CallOptions()
@@ -57,10 +61,15 @@ class Call:
     options: CallOptions = NO_OPTIONS
 
     def using(
-        self, *, queue: str | None = None, idempotency_key: str | None = None, allow_unknown: bool = False
+        self,
+        *,
+        queue: str | None = None,
+        idempotency_key: str | None = None,
+        allow_unknown: bool = False,
+        job_id: JobId | None = None,
     ) -> Call:
         """The same call with these options."""
-        return replace(self, options=CallOptions(queue, idempotency_key, allow_unknown))
+        return replace(self, options=CallOptions(queue, idempotency_key, allow_unknown, job_id))
 
     def due(self, now_ms: int) -> due.Due:
         """When it is due, as the schedule script takes it.

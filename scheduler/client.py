@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from scheduler import operations, transitions
 from scheduler.admission import admit_client
+from scheduler.attempts import TIMEOUT_S
 from scheduler.batcher import Batcher
 from scheduler.call import Call, Request
 from scheduler.catalog import IndexCatalog
@@ -17,7 +18,7 @@ from scheduler.clock import RedisClock
 from scheduler.db import DatabaseReader, SystemTables
 from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
-from scheduler.errors import ResultTimeout
+from scheduler.errors import ResultTimeout, Unavailable
 from scheduler.function import AnyFunction
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
@@ -30,6 +31,7 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
 from scheduler.scheduling import Scheduling
+from scheduler.settings import check_timeout
 from scheduler.store import AsyncStore, ServerError, async_client
 from scheduler.transaction import Glance
 from scheduler.transitions import Word
@@ -52,6 +54,8 @@ class Scheduler(Scheduling):
         app: The app.
         url: The server; else `REDIS_URL`, else the app's url, else the embedded server of this directory.
         trusted: False for clients that may only schedule public functions (C1.6).
+        timeout: Seconds that a call waits for Redis at most, trying again meanwhile; then `Unavailable` is raised. For
+            calls of many steps (`schedule_many`, `cancel_all`, `list`, `count`): each step.
         client: An async Redis client with `decode_responses=False` to use instead of a url, for tests.
     """
 
@@ -61,9 +65,11 @@ class Scheduler(Scheduling):
         *,
         url: str | None = None,
         trusted: bool = True,
+        timeout: float = TIMEOUT_S,
         client: redis.asyncio.Redis | None = None,
     ) -> None:
         self.app = app
+        self._timeout_s = check_timeout(timeout)
         self._url = url
         self._client = client
         self._clock = RedisClock()
@@ -86,7 +92,8 @@ class Scheduler(Scheduling):
         """
         if not self._opened:
             url = None if self._client is not None else locate(self.app, self._url)
-            store = AsyncStore(Keys(self.app.namespace), self._client or async_client(str(url)))
+            client = self._client or async_client(str(url))
+            store = AsyncStore(Keys(self.app.namespace), client, timeout_s=self._timeout_s)
             try:
                 await store.drive(operations.read_clock(self._clock))
                 if not store.fake:
@@ -95,7 +102,7 @@ class Scheduler(Scheduling):
                 if self._client is None:
                     await store.close()
                 raise
-            self._opened.put((store, Mailbox(store, url)), owned=self._client is None)
+            self._opened.put((store, Mailbox(store)), owned=self._client is None)
         return self
 
     async def close(self) -> None:
@@ -116,6 +123,11 @@ class Scheduler(Scheduling):
     ) -> None:
         await self.close()
 
+    def new_id(self) -> JobId:
+        """An id for `options(job_id=...)`, for a call that may have to be said again (C2.10). Nothing is sent."""
+        self._opened.get()
+        return self._producer.ids.new()
+
     async def schedule_many(self, calls: Iterable[Call] | AsyncIterable[Call]) -> builtins.list[JobId]:
         """Schedule any number of calls in bounded batches, each of them all or none (C2.11).
 
@@ -126,12 +138,17 @@ class Scheduler(Scheduling):
             The ids, in order. If a call is wrong, the batches before its own are scheduled.
 
         Raises:
-            As `run_after` does.
+            As `run_after` does. `Unavailable.job_ids` has the ids of the first calls, as far as they were made: with
+            `call.using(job_id=...)` these calls can be repeated, and make no second jobs.
         """
         ids: builtins.list[JobId] = []
-        async for group in _groups(calls, operations.BATCH_JOBS):
-            prepared = [self._with_options(call) for call in group]
-            ids += [JobId(one) for one in await self._store.drive(operations.schedule_many(self._producer, prepared))]
+        made: builtins.list[JobId] = []
+        try:
+            async for group in _groups(calls, operations.BATCH_JOBS):
+                prepared = [self._one_of_many(call) for call in group]
+                ids += await self._store.drive(operations.schedule_many(self._producer, prepared, made))
+        except Unavailable as error:
+            raise error.about(made) from error
         return ids
 
     async def cancel(self, job_id: str) -> CancelOutcome:
@@ -247,8 +264,16 @@ class Scheduler(Scheduling):
         return self.app.find(function)
 
     async def _schedule(self, call: Call) -> JobId:
-        (request,) = await self._store.drive(operations.prepare(self._producer, [call]))
-        _, job_id = await self._batcher.submit(request)
+        made = [call.options.job_id or self._producer.ids.new()]
+        try:
+            # Together: what waits for its turn on the wire waits too.
+            async with asyncio.timeout(self._timeout_s):
+                (request,) = await self._store.drive(operations.prepare(self._producer, [call], ids=made))
+                _, job_id = await self._batcher.submit(request)
+        except Unavailable as error:
+            raise error.about(made) from error
+        except TimeoutError as error:
+            raise self._store.unavailable().about(made) from error
         return JobId(job_id)
 
     async def _send(self, requests: Sequence[Request]) -> builtins.list[tuple[Word, str]]:

@@ -1,6 +1,6 @@
 """Which commands of the server each script uses, read from its source: what a user of the server must be allowed to do.
 
-A script runs with the rights of whoever calls it. One right that lacks stops it at that command, and what it has
+A script runs with the rights of whoever calls it. Where one is missing it stops at that command, and what it has
 written by then stays. So nobody keeps a list of these by hand.
 """
 

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Protocol, Self, TypeVar
 from scheduler.call import Call, Request
 from scheduler.db import Database, DatabaseReader, SystemTables
 from scheduler.documents import Documents, Tables
-from scheduler.errors import InvalidCall
+from scheduler.errors import InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, Kind
 from scheduler.ids import JobId, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
@@ -97,6 +97,8 @@ class MutationScheduling(Scheduling):
         return self._host.producer.app.find(function)
 
     async def _schedule(self, call: Call) -> JobId:
+        if call.options.job_id is not None:
+            raise InvalidOption("job_id: what a mutation schedules is atomic with it, and gets new ids with each start")
         key = call.options.idempotency_key
         if key is not None:
             child = self._transaction.child_of_key(key)

@@ -36,6 +36,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from scheduler.ids import JobId
+
 
 class DuestreamError(Exception):
     """The root of the tree."""
@@ -126,7 +132,29 @@ class DamagedData(DuestreamError):
 
 
 class Unavailable(DuestreamError, ConnectionError):
-    """Redis did not answer in time. Every call may be repeated; a job is never made twice for it."""
+    """Redis did not answer in time: whether the call took effect is not known. Every call may be repeated.
+
+    A scheduling call that is repeated with the same id makes one job, whatever became of the first (C2.10)::
+
+        except Unavailable as error:
+            await scheduler.options(job_id=error.job_id).run_after(0, f, x)
+
+    Attributes:
+        job_ids: The ids that a scheduling call had made for its jobs, in order; empty for other calls.
+    """
+
+    job_ids: tuple[JobId, ...] = ()
+
+    @property
+    def job_id(self) -> JobId | None:
+        """The id of the only job of `run_after` or `run_at`."""
+        return self.job_ids[0] if len(self.job_ids) == 1 else None
+
+    def about(self, job_ids: Iterable[JobId]) -> Self:
+        """The same error for these jobs; callers that shared a call on the wire each get their own."""
+        twin = type(self)(*self.args)
+        twin.job_ids = tuple(job_ids)
+        return twin
 
 
 class QueueFull(Unavailable):

@@ -31,8 +31,12 @@ class JobIds:
         self._now_ms = now_ms
         self._last = 0
         self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     def new(self) -> JobId:
+        if os.getpid() != self._pid:
+            # Forked within a ms, parent and child would count on from the same number.
+            self._last, self._lock, self._pid = 0, threading.Lock(), os.getpid()
         number = (self._now_ms() << _RANDOM_BITS) | int.from_bytes(os.urandom(10), "big")
         with self._lock:
             if number >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from scheduler import transitions, values
 from scheduler.backoff import Outage, jittered_ms
 from scheduler.catalog import IndexCatalog
-from scheduler.errors import Unavailable
-from scheduler.store import AsyncStore
+from scheduler.errors import DuestreamError, Unavailable
+from scheduler.store import AsyncStore, ServerError
 from scheduler.table import Index
 from scheduler.transitions import Scan, Snapshot, Word
 
@@ -41,6 +41,7 @@ class Indexer:
         self._catalog = catalog
         self._refresh = refresh
         self._outage = outage
+        self._troubles: dict[str, str] = {}
 
     async def run(self) -> None:
         """Build until cancelled. The look at the catalog costs Redis nothing."""
@@ -52,14 +53,31 @@ class Indexer:
                 await self._outage.wait(error)
 
     async def step(self) -> bool:
-        """Build a part of each index that is not ready. Returns whether there was one."""
-        building, catalog = self._catalog.building, self._catalog.version
+        """Build a part of each index that is not ready. Returns whether there was one that can be built.
+
+        A damaged document keeps its own index from being built, and no other; it is told of once.
+        """
+        building, catalog, advanced = self._catalog.building, self._catalog.version, False
         for index_id, built in building.items():
-            if await self._build(index_id, catalog, built) is Word.LOST:
+            try:
+                word = await self._build(index_id, catalog, built)
+            except Unavailable:
+                raise
+            except (DuestreamError, ServerError) as error:
+                self._report(index_id, error)
+                continue
+            advanced = True
+            if word is Word.LOST:
                 await asyncio.sleep(jittered_ms(1, _LOST_MS, _LOST_MS) / 1000)
         if building:
             await self._refresh()
-        return bool(building)
+        return advanced
+
+    def _report(self, index_id: str, error: Exception) -> None:
+        trouble = f"{type(error).__name__}: {error}"
+        if self._troubles.get(index_id) != trouble:
+            self._troubles[index_id] = trouble
+            _log.error("index %s cannot be built: %s", index_id, trouble)
 
     async def _build(self, index_id: str, catalog: str, built: int) -> Word:
         index = Index.of_id(index_id)

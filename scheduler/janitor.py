@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scheduler import transitions
 from scheduler.backoff import Outage
@@ -30,6 +31,14 @@ class Swept:
     failed: int
     pruned: int
     wait_s: float
+
+
+class _Seen(NamedTuple):
+    """Redis time in epoch ms, with the monotonic seconds at which it was asked for and read."""
+
+    asked: float
+    read: float
+    now_ms: int
 
 
 class Janitor:
@@ -56,7 +65,7 @@ class Janitor:
         self._outage = outage
         self._poisoned = JobError("WorkerLost", f"took its worker down {max_deliveries} times").pack()
         self._expired = LOST_ACTION.pack()
-        self._seen: tuple[float, int] | None = None
+        self._seen: _Seen | None = None
         self._patience_until = 0.0
         self._pruned_at = float("-inf")
 
@@ -95,11 +104,13 @@ class Janitor:
         return Swept(redelivered, failed, pruned, 0.0 if more or more_records else wait_s)
 
     async def _cut_off(self) -> None:
-        """Close the blocking reads of silent workers: a paused one would be handed the next deliveries."""
-        keys = self._store.keys
-        now_ms = self._seen[1] if self._seen else 0
+        """Close the blocking reads of silent workers: a paused one would be handed the very deliveries it has lost.
+
+        Before those are lost, so that none is redelivered in between; one that was only late connects again.
+        """
+        keys, now_ms = self._store.keys, self._now_ms()
         found = await self._store.command(
-            "ZRANGEBYSCORE", keys.workers, "-inf", now_ms - self._idle_ms, "WITHSCORES", "LIMIT", 0, BATCH
+            "ZRANGEBYSCORE", keys.workers, "-inf", now_ms - _silent_ms(self._lease_ms), "WITHSCORES", "LIMIT", 0, BATCH
         )
         for name, seen_ms in zip(found[::2], found[1::2], strict=True):
             worker = keys.worker(name.decode(errors="replace"))
@@ -110,7 +121,7 @@ class Janitor:
 
     async def _cut_off_one(self, worker: str, seen_ms: float, now_ms: int) -> None:
         reader, lease_ms = await self._store.command("HMGET", worker, "reader", "lease_ms")
-        if reader and seen_ms <= now_ms - _number(lease_ms) * 3 // 4:
+        if reader and seen_ms <= now_ms - _silent_ms(_number(lease_ms)):
             await self._store.command("HDEL", worker, "reader")
             # After a restart of the server the id may be anybody's.
             if _number(reader) and f"name={READER_NAME} ".encode() in await self._store.command(
@@ -127,21 +138,39 @@ class Janitor:
             self._pruned_at = time.monotonic()
         return pruned, more
 
-    def observe(self, now_ms: int) -> None:
-        """Take note of Redis time, leading or not: after a jump of its clock leases look older than they are."""
+    def observe(self, now_ms: int, asked: float) -> None:
+        """Take note of Redis time, leading or not: after a jump of its clock leases look older than they are.
+
+        Args:
+            now_ms: What it told, in epoch ms.
+            asked: Monotonic seconds at which it was asked. It told the time at some moment between that and now: an
+                answer that was late, or was read late by a busy process, is no jump.
+        """
         now = time.monotonic()
         if self._seen is not None:
-            drift_ms = (now_ms - self._seen[1]) - (now - self._seen[0]) * 1000
-            if abs(drift_ms) > _JUMP_MS:
-                _log.warning("the server's clock jumped by %.1f s: no lease is judged for a while", drift_ms / 1000)
+            passed_ms = now_ms - self._seen.now_ms
+            least_ms, most_ms = (asked - self._seen.read) * 1000, (now - self._seen.asked) * 1000
+            jump_ms = max(0.0, passed_ms - most_ms) + min(0.0, passed_ms - least_ms)
+            if abs(jump_ms) > _JUMP_MS:
+                _log.warning("the server's clock jumped by %.1f s: no lease is judged for a while", jump_ms / 1000)
                 self._patience_until = now + self._lease_ms / 1000
-        self._seen = (now, now_ms)
+        self._seen = _Seen(asked, now, now_ms)
+
+    def _now_ms(self) -> int:
+        """Redis time in epoch ms. The last look at it can be as old as the promoter sleeps."""
+        assert self._seen is not None
+        return self._seen.now_ms + int((time.monotonic() - self._seen.read) * 1000)
 
     def _may_judge(self) -> bool:
         """Not soon after a lost contact, a pause of this process or a jump of the server's clock."""
         now = time.monotonic()
         since_contact_ms = (now - self._outage.contact_since) * 1000
         return self._seen is not None and now >= self._patience_until and since_contact_ms >= self._idle_ms
+
+
+def _silent_ms(lease_ms: int) -> int:
+    """After so long a worker has missed a second renewal in a row, and its deliveries are about to be lost."""
+    return lease_ms * 5 // 8
 
 
 def _number(text: bytes | None) -> int:

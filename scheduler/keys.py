@@ -7,10 +7,11 @@ key (after the prefix)      type        holds                                   
 ==========================  ==========  =====================================================  ===================  ==================
 ``due:<queue>``             sorted set  job id, scored by due time in epoch ms                 while jobs wait      schedule, commit, retry
 ``job:<id>``                string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
-``status:<id>``             hash        state, token, entry, attempts, deaths (in a row, for   until pruned         every transition
-                                        the cap), died (see ``lua/include/death.lua``),
-                                        started, completed, worker, result, error, waiters,
-                                        sealed (token of the delivery whose SQL may commit)
+``status:<id>``             hash        state, token, entry, attempts, deaths (in a row, for   until pruned, or     every transition
+                                        the cap), died (see ``lua/include/death.lua``),        10 min after the
+                                        retried, started, completed, worker, result, error,    end
+                                        waiters, sealed (token of the delivery whose SQL may
+                                        commit); only the state where the record was removed
 ``key:<idempotency key>``   string      the job id it stands for                               with its job         schedule, commit
 ``ready:<queue>``           stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
                                         group ``workers``
@@ -37,7 +38,7 @@ key (after the prefix)      type        holds                                   
                                         created (its number of creation), data (msgpack)
 ``table:<table>``           sorted set  document ids by number of creation                     while it has any     commit
 ``indexes``                 hash        index -> ``ready`` or the number of creation up to     stays                declare, reindex, forget
-                                        which it is built; version, which goes up with each
+                                        which it is built; version, another one with each
                                         index that comes or goes
 ``index:<table>:<fields>``  sorted set  entries, see ``lua/include/entry.lua``, all scores 0   while it has any     commit, reindex
 ==========================  ==========  =====================================================  ===================  ==================

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from scheduler import due, transitions
 from scheduler.errors import InvalidOption
@@ -16,6 +17,8 @@ from scheduler.settings import check_name, check_queue
 
 _STREAM_PLACE = re.compile(r"(?:[0-9]{1,20}-[0-9]{1,20})?")
 _SET_PLACE = re.compile(r"(?:(-?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|inf))~([0-9]{1,9})~(.*))?", re.DOTALL)
+
+_CURSOR = re.compile(r"([0-9]{1,16})@([^/]*)/(.*)", re.DOTALL)
 
 SCAN = 200
 MOST_SCANNED = 2_000
@@ -82,19 +85,45 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Some jobs, and where to go on (None: that was all). A page can be empty and yet not the last."""
+    """Some jobs, and where to go on (None: that was all). A page can be empty and yet not the last.
+
+    Pages that go on from one another hold no job twice: what moves on meanwhile (a pending job ends, say) is not listed
+    again where it has come to, also if it had not been listed where it was.
+    """
 
     jobs: list[Job]
     cursor: str | None
 
 
+class _Moved(Enum):
+    """What tells when a job came to a key: the entry's id, the time of its retry, of its start, of its end."""
+
+    ENTRY = auto()
+    RETRIED = auto()
+    STARTED = auto()
+    COMPLETED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One key that holds ids: a sorted set read by score, or a stream."""
+    """One key that holds ids: a sorted set read by score, or a stream. `moved` is what tells when a job came to it."""
 
     key: str
-    stream: bool = False
+    moved: _Moved
     newest_first: bool = False
+
+    @property
+    def stream(self) -> bool:
+        return self.moved is _Moved.ENTRY
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """When the walk began, in ms of Redis time, the number of the source and the place in it."""
+
+    since_ms: int
+    at: int
+    place: str
 
 
 def list_jobs(
@@ -108,7 +137,9 @@ def list_jobs(
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_LIMIT:
         raise InvalidOption(f"limit: expected 1 to {MOST_LIMIT}, got {limit!r}")
     sources = yield from _sources(keys, wanted)
-    at, place = _read_cursor(cursor, [source.key.removeprefix(keys.prefix) for source in sources])
+    names = [source.key.removeprefix(keys.prefix) for source in sources]
+    start = (yield from _first()) if cursor is None else _read_cursor(cursor, names)
+    at, place = start.at, start.place
     jobs: list[Job] = []
     scanned = 0
     while at < len(sources) and scanned < MOST_SCANNED and len(jobs) < limit:
@@ -117,14 +148,40 @@ def list_jobs(
         scanned += max(1, len(ids))
         for job, next_place in zip(found, places, strict=True):
             place = next_place
-            if job is not None and wanted.matches(job):
+            if job is None or not wanted.matches(job):
+                continue
+            if not (yield from _has_moved(keys, sources[at], job, place, start.since_ms)):
                 jobs.append(job)
                 if len(jobs) == limit:
                     break
         else:
             if not more:
                 at, place = at + 1, ""
-    return JobPage(jobs, f"{sources[at].key.removeprefix(keys.prefix)}/{place}" if at < len(sources) else None)
+    return JobPage(jobs, f"{start.since_ms}@{names[at]}/{place}" if at < len(sources) else None)
+
+
+def _first() -> Steps[_Cursor]:
+    """The beginning of a walk."""
+    seconds, micros = yield ("TIME",)
+    return _Cursor(int(seconds) * 1000 + int(micros) // 1000, 0, "")
+
+
+def _has_moved(keys: Keys, source: _Source, job: Job, place: str, since_ms: int) -> Steps[bool]:
+    """Whether a job came to where it was found after the walk began: it may have been listed where it was before."""
+    match source.moved:
+        case _Moved.ENTRY:
+            moved_ms: int | None = int(place.partition("-")[0])
+        case _Moved.RETRIED if job.attempts == 0:
+            moved_ms = None
+        case _Moved.RETRIED:
+            found = yield ("HGET", keys.status(job.id), "retried")
+            moved_ms = int(found) if found is not None and found.isdigit() else None
+        case _Moved.STARTED:
+            moved_ms = job.started_time
+        case _Moved.COMPLETED:
+            moved_ms = job.completed_time
+    # Equal is before: the first look may come within the ms in which a job ended.
+    return moved_ms is not None and moved_ms > since_ms
 
 
 def count_jobs(keys: Keys, wanted: JobFilter) -> Steps[int]:
@@ -170,11 +227,12 @@ def _sources(keys: Keys, wanted: JobFilter) -> Steps[list[_Source]]:
     states = list(JobState) if wanted.state is None else [wanted.state]
     sources: list[_Source] = []
     if JobState.PENDING in states:
-        sources += [_Source(keys.ready(queue), stream=True) for queue in queues]
-        sources += [_Source(keys.due(queue)) for queue in queues]
+        sources += [_Source(keys.ready(queue), _Moved.ENTRY) for queue in queues]
+        sources += [_Source(keys.due(queue), _Moved.RETRIED) for queue in queues]
     if JobState.IN_PROGRESS in states:
-        sources.append(_Source(keys.running))
-    return sources + [_Source(keys.done(state), newest_first=True) for state in FINAL if state in states]
+        sources.append(_Source(keys.running, _Moved.STARTED))
+    ended = [state for state in FINAL if state in states]
+    return sources + [_Source(keys.done(state), _Moved.COMPLETED, newest_first=True) for state in ended]
 
 
 def _scan(source: _Source, place: str) -> Steps[tuple[list[str], list[str], bool]]:
@@ -226,11 +284,9 @@ def _places(rows: Sequence[tuple[str, str]], last: str, seen: int) -> list[str]:
     return places
 
 
-def _read_cursor(cursor: str | None, sources: Sequence[str]) -> tuple[int, str]:
-    """The source's number and the place in it. The cursor names the key: queues may have come since."""
-    if cursor is None:
-        return 0, ""
-    key, slash, place = str(cursor).partition("/")
-    if not slash or key not in sources:
+def _read_cursor(cursor: str, sources: Sequence[str]) -> _Cursor:
+    """The cursor names the key: queues may have come since."""
+    parts = _CURSOR.fullmatch(str(cursor))
+    if parts is None or parts[2] not in sources:
         raise InvalidOption(f"cursor: not one that this list returned: {str(cursor)[:60]!r}")
-    return sources.index(key), place
+    return _Cursor(int(parts[1]), sources.index(parts[2]), parts[3])

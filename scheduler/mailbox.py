@@ -13,7 +13,7 @@ import time
 from scheduler import transitions
 from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, ServerError, async_client
+from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, ServerError
 from scheduler.transitions import Word
 
 _BLOCK_S = 5.0
@@ -24,11 +24,10 @@ _CLOSE_S = 1.0
 class Mailbox:
     """All waits of one client: one list, one blocking connection, however many jobs are waited for."""
 
-    def __init__(self, store: AsyncStore, url: str | None) -> None:
+    def __init__(self, store: AsyncStore) -> None:
         self._store = store
         self._name = secrets.token_urlsafe(12)
-        self._owned = url is not None
-        self._listener = store if url is None else AsyncStore(store.keys, async_client(url, block_s=_BLOCK_S))
+        self._listener = store.blocking(_BLOCK_S)
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._forgetting: set[asyncio.Task[None]] = set()
@@ -66,8 +65,6 @@ class Mailbox:
         if self._forgetting:
             _, late = await asyncio.wait(self._forgetting, timeout=_CLOSE_S)
             await end(*late)
-        if self._owned:
-            await self._listener.close()
 
     async def _read(self) -> None:
         """Take the mail out and wake who waits, while anybody does."""
@@ -116,6 +113,6 @@ def wait_blocking(store: BlockingStore, job_id: str, deadline: float | None) -> 
         if left <= 0:
             store.run(transitions.unwatch(job_id, mailbox))
             return False
-        # Below the socket's timeout, so that an answer always comes first.
-        store.command("BLPOP", store.keys.mail(mailbox), min(left, _BLOCK_S / 2))
+        with contextlib.suppress(Unavailable):  # the next look tells whether Redis is away
+            store.block(left, "BLPOP", store.keys.mail(mailbox), max(0.01, left))
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Generic, TypeVar
 
@@ -26,23 +27,29 @@ class Opened(Generic[S]):
         self._held: S | None = None
         self._owned = False
         self._closed = False
+        self._pid = 0
 
     def __bool__(self) -> bool:
         return self._held is not None
 
     def put(self, held: S, *, owned: bool) -> None:
         """Open; `owned` where it is the client that has to close it."""
-        self._held, self._owned, self._closed = held, owned, False
+        self._held, self._owned, self._closed, self._pid = held, owned, False, os.getpid()
 
     def get(self) -> S:
         """What is open.
 
         Raises:
-            NotOpen: Nothing is, not yet or not any more.
+            NotOpen: Nothing is, not yet or not any more; or it was opened before this process was forked: parent and
+                child would read each other's replies.
         """
         if self._held is None:
             state = "closed" if self._closed else "not open"
             raise NotOpen(f"the {self._name} is {state}: use `{self._usage}`")
+        if self._pid != os.getpid():
+            raise NotOpen(
+                f"the {self._name} was opened by process {self._pid}, before the fork: open one in this process"
+            )
         return self._held
 
     def take(self) -> S | None:
@@ -52,5 +59,5 @@ class Opened(Generic[S]):
         return held
 
     def __del__(self) -> None:
-        if self._held is not None and self._owned:
+        if self._held is not None and self._owned and self._pid == os.getpid():
             warnings.warn(f"unclosed {self._name}: use `{self._usage}`", ResourceWarning, stacklevel=2, source=self)

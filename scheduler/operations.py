@@ -24,6 +24,7 @@ from scheduler.errors import (
     NotAllowed,
     UnknownFunction,
 )
+from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.settings import DEFAULT_QUEUE
 from scheduler.transitions import Argument, Transition
@@ -31,7 +32,6 @@ from scheduler.transitions import Argument, Transition
 if TYPE_CHECKING:
     from scheduler.app import App
     from scheduler.clock import RedisClock
-    from scheduler.ids import JobIds
     from scheduler.keyring import Keyring
 
 T = TypeVar("T")
@@ -62,7 +62,12 @@ def read_clock(clock: RedisClock) -> Steps[None]:
 
 
 def prepare(
-    producer: Producer, calls: Sequence[Call], parent: str = "", since_ms: int | None = None
+    producer: Producer,
+    calls: Sequence[Call],
+    parent: str = "",
+    since_ms: int | None = None,
+    *,
+    ids: Sequence[JobId] = (),
 ) -> Steps[list[Request]]:
     """Turn calls into what is sent: ids, due times, queue and kind of each function.
 
@@ -83,13 +88,18 @@ def prepare(
     requests = []
     now_ms = producer.clock.now_ms()
     sender = Sender(parent, now_ms if since_ms is None else since_ms, producer.keyring)
-    for call in calls:
+    for call, job_id in zip(calls, ids or make_ids(producer, calls), strict=True):
         check_size(call, producer.app.limits.args_bytes)
         queue, kind, internal = _look_up(producer.app, call, described)
         if internal and not producer.trusted:
             raise NotAllowed(f"function: {call.name} is internal; this client may only schedule public functions")
-        requests.append(make_request(call, producer.ids.new(), call.due(now_ms), sender, queue=queue, kind=kind))
+        requests.append(make_request(call, job_id, call.due(now_ms), sender, queue=queue, kind=kind))
     return requests
+
+
+def make_ids(producer: Producer, calls: Iterable[Call]) -> list[JobId]:
+    """The id of each call: its own where it has one, a new one else."""
+    return [call.options.job_id or producer.ids.new() for call in calls]
 
 
 def _look_up(app: App, call: Call, described: dict[str, dict[str, Any] | None]) -> tuple[str, str, bool]:
@@ -124,14 +134,19 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
         yield batch
 
 
-def schedule_many(producer: Producer, calls: Iterable[Call]) -> Steps[list[str]]:
-    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order."""
-    ids: list[str] = []
+def schedule_many(producer: Producer, calls: Iterable[Call], made: list[JobId]) -> Steps[list[JobId]]:
+    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order.
+
+    `made` gets the ids before anything is sent, for whoever wants to say the same again (C2.10).
+    """
+    ids: list[JobId] = []
     iterator = iter(calls)
     while group := list(itertools.islice(iterator, BATCH_JOBS)):
-        requests = yield from prepare(producer, group)
+        new = make_ids(producer, group)
+        made += new
+        requests = yield from prepare(producer, group, ids=new)
         for batch in chunks(requests):
-            ids.extend([job_id for _, job_id in (yield transitions.schedule(batch))])
+            ids.extend([JobId(job_id) for _, job_id in (yield transitions.schedule(batch))])
     return ids
 
 

@@ -32,7 +32,7 @@ class Promoter:
         name: Unlike any other's.
         outage: Told when Redis is away and back.
         lease_ms: The lease of the workers' jobs; the promoter's own is shorter, for the janitor sits beside it.
-        observe: Told Redis time with each answer, in epoch ms.
+        observe: Told Redis time with each answer, in epoch ms, and the monotonic seconds at which it was asked.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Promoter:
         name: str,
         outage: Outage,
         lease_ms: int = 10_000,
-        observe: Callable[[int], None] = lambda _: None,
+        observe: Callable[[int, float], None] = lambda *_: None,
     ) -> None:
         self._store = store
         self._listener = listener
@@ -52,14 +52,15 @@ class Promoter:
         self._observe = observe
         self._woken = False
         self._damaged: tuple[str, ...] = ()
-        self._listening: asyncio.Task[bool] | None = None
+        self._listening: asyncio.Task[bool | None] | None = None
         self.name = name
         self.leads = False
 
     async def step(self) -> Lead:
         """One call of the script: what it moved, and when the next job is due."""
+        asked = time.monotonic()
         lead = await self._store.run(transitions.promote(self.name, self._lease_ms, BATCH))
-        self._observe(lead.now_ms)
+        self._observe(lead.now_ms, asked)
         if lead.leads and not self.leads:
             _log.info("leads promoter=%s", self.name)
         self.leads = lead.leads
@@ -100,6 +101,8 @@ class Promoter:
             await asyncio.wait([self._listening], timeout=left_s)
             if self._listening.done():
                 woken, self._listening = self._listening.result(), None
+                if woken is None:
+                    return  # a token may have been lost with the connection
                 if woken:
                     self._woken = True
                     return
@@ -116,11 +119,11 @@ class Promoter:
         """It was meant for whoever leads now."""
         await self._store.command("RPUSH", self._store.keys.wake, "1")
 
-    async def _listen(self, key: str, block_s: float) -> bool:
-        """Whether a token came within `block_s`. A lost connection is no token, and is not hurried."""
+    async def _listen(self, key: str, block_s: float) -> bool | None:
+        """Whether a token came within `block_s`; None if the connection was lost, which is not hurried."""
         started = time.monotonic()
         try:
             return await self._listener.execute("BLPOP", key, block_s) is not None
         except (*CONNECTION_LOST, ServerError):
             await asyncio.sleep(max(0.0, min(1.0, block_s) - (time.monotonic() - started)))
-            return False
+            return None

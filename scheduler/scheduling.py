@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, Self, overload
 
 from scheduler.call import NO_OPTIONS, Call, CallOptions
 from scheduler.due import Delay, Timestamp
+from scheduler.errors import InvalidOption
 from scheduler.function import AnyFunction, Function, call_after, call_at
 from scheduler.ids import JobId
 from scheduler.job import CancelOutcome
@@ -21,7 +22,12 @@ class _Optional:
     _call_options: CallOptions = NO_OPTIONS
 
     def options(
-        self, *, queue: str | None = None, idempotency_key: str | None = None, allow_unknown: bool = False
+        self,
+        *,
+        queue: str | None = None,
+        idempotency_key: str | None = None,
+        allow_unknown: bool = False,
+        job_id: JobId | None = None,
     ) -> Self:
         """The same interface, with options for the calls made through it (C2.1).
 
@@ -31,13 +37,26 @@ class _Optional:
             same
                 key schedules nothing and returns that job's id (C2.10).
             allow_unknown: Accept a name that no live deployment has registered (C2.6).
+            job_id: The id of one job, so that a call can be said again without a second job: from `new_id`, or from an
+                `Unavailable` (C2.10). A call with the id of a job that has a record already schedules nothing. Not in
+                mutations.
 
         Raises:
             InvalidOption: Naming what is wrong.
         """
         twin = copy.copy(self)
-        twin._call_options = CallOptions(queue, idempotency_key, allow_unknown)  # noqa: SLF001
+        twin._call_options = CallOptions(queue, idempotency_key, allow_unknown, job_id)  # noqa: SLF001
         return twin
+
+    def _one_of_many(self, call: Call) -> Call:
+        """With the options, of which an id is not for several jobs.
+
+        Raises:
+            InvalidOption: These options hold one.
+        """
+        if self._call_options.job_id is not None:
+            raise InvalidOption("job_id: the id of one job; give each call its own with call.using(job_id=...)")
+        return self._with_options(call)
 
     def _with_options(self, call: Call) -> Call:
         own, mine = call.options, self._call_options
@@ -45,6 +64,7 @@ class _Optional:
             queue=own.queue or mine.queue,
             idempotency_key=own.idempotency_key or mine.idempotency_key,
             allow_unknown=own.allow_unknown or mine.allow_unknown,
+            job_id=own.job_id or mine.job_id,
         )  # fmt: skip
 
 

@@ -103,6 +103,13 @@ def at_least_zero(name: str, value: object) -> float:
     return value
 
 
+def check_timeout(value: object) -> float:
+    """Check the seconds that a client's call may take."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise InvalidOption(f"timeout: expected a number of seconds above 0, got {_show(value)}")
+    return float(value)
+
+
 def check_count(name: str, value: object) -> int:
     """Check a number of things to read at once."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_TAKEN:

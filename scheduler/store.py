@@ -1,13 +1,15 @@
 """Runs transitions on Redis, async or blocking. The only room, with `scripts.py`, that knows the client library.
 
-What is sent again is sent byte for byte: every script is safe to repeat, so the client retries a lost connection by
-itself.
+What is sent again is sent byte for byte: every script is safe to repeat. So a store sends again by itself what was
+lost, within a time; `contact.py` says when a reply counts as lost.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
@@ -15,23 +17,25 @@ import redis
 import redis.asyncio
 from redis import exceptions
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from scheduler.attempts import TIMEOUT_S, Attempt, Limit
+from scheduler.contact import PATIENCE_S, Contact
 from scheduler.errors import ConfigurationError, DamagedData, DuestreamError, InvalidUrl, QueueFull, Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
+from scheduler.punctual import CONNECT_TIMEOUT_S, PUNCTUAL, within
 from scheduler.transitions import Argument, Transition
 
 T = TypeVar("T")
 
-TIMEOUT_S = 5.0
 READER_NAME = "duestream-reader"
 """What the blocking readers of workers are called in CLIENT LIST."""
 
 _CONNECTIONS = 32
-_CONNECT_TIMEOUT_S = 5.0
-_RETRIES = 3
+_ASK_S = 1.0
+
 CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 """What `execute` raises when no answer came."""
 
@@ -51,21 +55,59 @@ class _Commands(Protocol):
     def execute_command(self, *args: Any, **options: Any) -> Any: ...
 
 
+class _Client(redis.asyncio.Redis):
+    """An async client that says of a connection that is gone that it is gone."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        with _closed():
+            return await cast("_Commands", super()).execute_command(*args, **options)
+
+
+@contextlib.contextmanager
+def _closed() -> Iterator[None]:
+    """What uvloop says of a write to a connection that the other side has just closed; asyncio raises OSError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "the handler is closed" not in str(error):
+            raise
+        raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
+
+
 class AsyncStore:
     """Runs transitions for one app from one event loop.
 
     Args:
         keys: The app's keys.
         client: An async client with `decode_responses=False`, made by `async_client` or by a test.
+        timeout_s: How long a call waits for Redis at most, sending again what was lost, and what Redis refuses for a
+            while only. None for workers, which have something else to do than to wait, and come back for ever:
+            `TIMEOUT_S`, and three sendings.
+        block_s: For commands that block so long, which are sent once.
+        contact: What is known of the connections; shared by the stores of one process.
     """
 
-    def __init__(self, keys: Keys, client: redis.asyncio.Redis) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        client: redis.asyncio.Redis,
+        *,
+        timeout_s: float | None = None,
+        block_s: float | None = None,
+        contact: Contact | None = None,
+    ) -> None:
         self.keys = keys
         self.fake = is_fake(client)
+        self.contact = contact or Contact(lambda: _ask(client), CONNECTION_LOST)
         self._given = client
+        self._limit = Limit(timeout_s, block_s)
         # Replies as the server sent them: what the client makes of some commands differs from version to version.
-        self._client = redis.asyncio.Redis(connection_pool=client.connection_pool)
+        self._client = _Client(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
+
+    def blocking(self, block_s: float) -> AsyncStore:
+        """The same for commands that block so long."""
+        return AsyncStore(self.keys, self._given, block_s=block_s, contact=self.contact)
 
     async def run(self, transition: Transition[T]) -> T:
         """Run one transition.
@@ -81,11 +123,18 @@ class AsyncStore:
             else:
                 reply = await self._evalsha(script.sha, script.source, argv)
         except (*CONNECTION_LOST, ServerError) as error:
-            sort_error(error)
+            self.sort(error)
         return transition.read(reply)
 
-    async def run_then(self, transition: Transition[T], command: Sequence[Argument]) -> tuple[T, Any]:
+    async def run_then(
+        self, transition: Transition[T], command: Sequence[Argument], block_s: float = 0
+    ) -> tuple[T, Any]:
         """Run one transition, and a plain command right after it on the same connection, in the same round trip.
+
+        Args:
+            transition: Sent first.
+            command: Sent with it.
+            block_s: How long that one may keep its connection waiting.
 
         Returns:
             What the transition answered, and what the command did: its reply, or the error with which it was refused.
@@ -93,22 +142,29 @@ class AsyncStore:
         Raises:
             As `run` does, for both; they are to be run again together.
         """
-        script, argv = transition.script, transition.argv
+        script, arguments = transition.script, (1, self.keys.prefix, *transition.argv)
         try:
-            replies = await self._both(("EVALSHA", script.sha, 1, self.keys.prefix, *argv), command)
-            if isinstance(replies[0], exceptions.NoScriptError):  # then the command was about something else
-                replies = await self._both(("EVAL", script.source, 1, self.keys.prefix, *argv), command)
-            if isinstance(replies[0], Exception):
-                raise replies[0]
+            try:
+                replies = await self._both(("EVALSHA", script.sha, *arguments), command, block_s)
+            except exceptions.NoScriptError:  # and the command was about something else
+                replies = await self._both(("EVAL", script.source, *arguments), command, block_s)
         except (*CONNECTION_LOST, ServerError) as error:
-            sort_error(error)
+            self.sort(error)
         return transition.read(replies[0]), replies[1]
 
-    async def _both(self, *commands: Sequence[Argument]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return await pipeline.execute(raise_on_error=False)
+    async def _both(self, first: Sequence[Any], second: Sequence[Any], block_s: float) -> list[Any]:
+        async def send() -> list[Any]:
+            pipeline: Any = self._client.pipeline(transaction=False)
+            pipeline.execute_command(*first)
+            pipeline.execute_command(*second)
+            with _closed():
+                replies: list[Any] = await pipeline.execute(raise_on_error=False)
+            if isinstance(replies[0], Exception):
+                raise replies[0]
+            return replies
+
+        patience = 1 + block_s / PATIENCE_S
+        return await self._repeated(lambda attempt: self._reply(attempt, send(), (*first, *second), patience))
 
     async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
         try:
@@ -116,9 +172,46 @@ class AsyncStore:
         except exceptions.NoScriptError:
             return await self.execute("EVAL", source, 1, self.keys.prefix, *argv)
 
-    async def execute(self, *command: Any) -> Any:
-        """Run one plain command, with the client's own errors."""
-        return await cast("Awaitable[Any]", cast("_Commands", self._client).execute_command(*command))
+    async def execute(self, *command: Any, nudge: Callable[[], Awaitable[None]] | None = None) -> Any:
+        """Run one plain command, with the client's own errors.
+
+        Args:
+            command: The command and its arguments.
+            nudge: For one that blocks: makes the server answer it at once.
+        """
+        return await self._repeated(lambda attempt: self._send(attempt, command, nudge))
+
+    async def _repeated(self, send: Callable[[Attempt], Awaitable[T]]) -> T:
+        for attempt in self._limit.attempts():
+            try:
+                return await send(attempt)
+            except (*CONNECTION_LOST, ServerError) as error:
+                if isinstance(error, exceptions.ReadOnlyError):  # a replica now: the name may stand for another server
+                    await self._client.connection_pool.disconnect(inuse_connections=False)
+                pause_s = attempt.pause_s() if _worth_repeating(error, self._limit) else None
+                if pause_s is None:
+                    raise
+            await asyncio.sleep(pause_s)
+        raise AssertionError  # the attempts end with an error
+
+    async def _send(self, attempt: Attempt, command: Any, nudge: Callable[[], Awaitable[None]] | None) -> Any:
+        sending = cast("Coroutine[Any, Any, Any]", cast("_Commands", self._client).execute_command(*command))
+        if self.fake:
+            return await sending
+        if self._limit.block_s is not None:
+            return await self.contact.blocked_reply(asyncio.ensure_future(sending), attempt.left_s, nudge)
+        return await self._reply(attempt, sending, command)
+
+    async def _reply(
+        self, attempt: Attempt, sending: Coroutine[Any, Any, T], command: Sequence[Any], patience: float = 1.0
+    ) -> T:
+        return await self.contact.reply(
+            asyncio.ensure_future(sending),
+            attempt.left_s,
+            patience=attempt.patience * patience,
+            size=lambda: sum(map(_size, command)),
+            stretch=not self._limit.patient,
+        )
 
     async def command(self, *command: Any) -> Any:
         """Run one plain command.
@@ -129,7 +222,7 @@ class AsyncStore:
         try:
             return await self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
-            sort_error(error)
+            self.sort(error)
 
     async def drive(self, steps: Steps[T]) -> T:
         """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises.
@@ -147,7 +240,16 @@ class AsyncStore:
             except (DuestreamError, ServerError) as raised:
                 error = raised
 
+    def sort(self, error: Exception) -> NoReturn:
+        """Raise what an error of `execute` means; see `sort_error`."""
+        sort_error(error, self._client, self._limit)
+
+    def unavailable(self) -> Unavailable:
+        """What to raise when the time of a client's call is over."""
+        return Unavailable(f"Redis at {server_of(self._client)} did not answer within {self._limit.whole_s:g} s")
+
     async def close(self) -> None:
+        await self.contact.close()
         await self._given.aclose()
 
 
@@ -156,13 +258,16 @@ class BlockingStore:
 
     Args:
         keys: The app's keys.
-        client: A blocking client with `decode_responses=False`, made by `blocking_client` or by a test.
+        client: A blocking client with `decode_responses=False`, made by `blocking_client` or by a test. Only the former
+            keeps to the seconds of `timeout_s`; another one has its own.
+        timeout_s: As for `AsyncStore`.
     """
 
-    def __init__(self, keys: Keys, client: redis.Redis) -> None:
+    def __init__(self, keys: Keys, client: redis.Redis, *, timeout_s: float | None = None) -> None:
         self.keys = keys
         self.fake = is_fake(client)
         self._given = client
+        self._limit = Limit(timeout_s)
         self._client = redis.Redis(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
 
@@ -175,7 +280,7 @@ class BlockingStore:
             else:
                 reply = self._evalsha(script.sha, script.source, argv)
         except (*CONNECTION_LOST, ServerError) as error:
-            sort_error(error)
+            self.sort(error)
         return transition.read(reply)
 
     def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
@@ -186,14 +291,39 @@ class BlockingStore:
 
     def execute(self, *command: Any) -> Any:
         """Run one plain command, with the client's own errors."""
-        return cast("_Commands", self._client).execute_command(*command)
+        for attempt in self._limit.attempts():
+            try:
+                return self._send(attempt.share_s, command)
+            except (*CONNECTION_LOST, ServerError) as error:
+                if isinstance(error, exceptions.ReadOnlyError):
+                    self._client.connection_pool.disconnect(inuse_connections=False)
+                pause_s = attempt.pause_s() if _worth_repeating(error, self._limit) else None
+                if pause_s is None:
+                    raise
+            time.sleep(pause_s)
+        raise AssertionError  # the attempts end with an error
+
+    def block(self, block_s: float, *command: Any) -> Any:
+        """Run one plain command that blocks so long, once.
+
+        Raises:
+            Unavailable: No reply in that time, and some for the way.
+        """
+        try:
+            return self._send(Limit(block_s=block_s).whole_s, command)
+        except (*CONNECTION_LOST, ServerError) as error:
+            self.sort(error)
+
+    def _send(self, within_s: float, command: Any) -> Any:
+        with within(within_s):
+            return cast("_Commands", self._client).execute_command(*command)
 
     def command(self, *command: Any) -> Any:
         """Run one plain command; raises as `AsyncStore.command` does."""
         try:
             return self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
-            sort_error(error)
+            self.sort(error)
 
     def drive(self, steps: Steps[T]) -> T:
         """Run an operation of `operations.py` step by step; see `AsyncStore.drive`."""
@@ -208,21 +338,24 @@ class BlockingStore:
             except (DuestreamError, ServerError) as raised:
                 error = raised
 
+    def sort(self, error: Exception) -> NoReturn:
+        """Raise what an error of `execute` means; see `AsyncStore.sort`."""
+        sort_error(error, self._client, self._limit)
+
     def close(self) -> None:
         self._given.close()
 
 
-def async_client(url: str, *, block_s: float | None = None) -> redis.asyncio.Redis:
-    """An async client for scripts; with `block_s`, for commands that block that long, which must not be sent again.
+def async_client(url: str) -> redis.asyncio.Redis:
+    """An async client. It sends once and waits for ever: stores know when to do otherwise.
 
     Raises:
         InvalidUrl: The url cannot be read.
     """
-    retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
-    return redis.asyncio.Redis.from_pool(_async_pool(url, retry, _options(url, block_s)))
+    return redis.asyncio.Redis.from_pool(_async_pool(url, _options(url)))
 
 
-def reader_client(url: str, block_s: float, connected: Callable[[int], None]) -> redis.asyncio.Redis:
+def reader_client(url: str, connected: Callable[[int], None]) -> redis.asyncio.Redis:
     """An async client with one connection for one blocking reader; `connected` is told its id for CLIENT UNBLOCK."""
 
     async def greet(connection: redis.asyncio.Connection) -> None:
@@ -230,23 +363,26 @@ def reader_client(url: str, block_s: float, connected: Callable[[int], None]) ->
         await connection.send_command("CLIENT", "ID")
         connected(int(await connection.read_response()))
 
-    options = _options(url, block_s) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
-    retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1), 0)
-    return redis.asyncio.Redis.from_pool(_async_pool(url, retry, options))
+    options = _options(url) | {"max_connections": 1, "redis_connect_func": greet, "client_name": READER_NAME}
+    return redis.asyncio.Redis.from_pool(_async_pool(url, options))
 
 
-def blocking_client(url: str, *, block_s: float | None = None) -> redis.Redis:
-    """The blocking twin of `async_client`."""
-    retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=1), _RETRIES if block_s is None else 0)
+def blocking_client(url: str) -> redis.Redis:
+    """The blocking twin of `async_client`; its connections keep to the time that a store gives them."""
     with _reading_url():
-        pool = redis.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **_options(url, block_s))
+        pool = redis.BlockingConnectionPool.from_url(
+            url, timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, **_options(url)
+        )
         _check_url_options(pool)
+    pool.connection_class = PUNCTUAL.get(pool.connection_class, pool.connection_class)
     return redis.Redis.from_pool(pool)
 
 
-def _async_pool(url: str, retry: AsyncRetry, options: dict[str, Any]) -> redis.asyncio.ConnectionPool:
+def _async_pool(url: str, options: dict[str, Any]) -> redis.asyncio.ConnectionPool:
     with _reading_url():
-        pool = redis.asyncio.BlockingConnectionPool.from_url(url, timeout=TIMEOUT_S, retry=retry, **options)
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **options
+        )
         _check_url_options(pool)
     return pool
 
@@ -289,15 +425,39 @@ def _check_url_options(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool
     pool.connection_class(**pool.connection_kwargs)
 
 
-def _options(url: str, block_s: float | None) -> dict[str, Any]:
+def _options(url: str) -> dict[str, Any]:
     """What redis-py would otherwise choose for us: its defaults repeat blocking reads and other unsafe commands."""
-    network = {"socket_connect_timeout": _CONNECT_TIMEOUT_S, "socket_keepalive": True}
+    network = {"socket_connect_timeout": CONNECT_TIMEOUT_S, "socket_keepalive": True}
     return (network if not url.startswith("unix:") else {}) | {
         "protocol": 2,
-        "socket_timeout": TIMEOUT_S if block_s is None else block_s + TIMEOUT_S,
-        "health_check_interval": 30 if block_s is None else 0,
+        "health_check_interval": 0,
         "max_connections": _CONNECTIONS,
     }
+
+
+async def _ask(client: redis.asyncio.Redis) -> None:
+    """Ask for a sign of life, by a fresh connection.
+
+    Raises:
+        ConnectionError: None came.
+    """
+    pool = client.connection_pool
+    limits = {"socket_timeout": _ASK_S, "socket_connect_timeout": _ASK_S, "retry": AsyncRetry(NoBackoff(), 0)}
+    connection = pool.connection_class(**{**pool.connection_kwargs, **limits})
+    try:
+        await connection.connect()  # type: ignore[no-untyped-call]
+        await connection.send_command("PING")
+        await connection.read_response()
+    except (ServerError, exceptions.AuthenticationError):
+        return  # it has answered
+    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
+        raise ConnectionError(str(error)) from error
+    finally:
+        await connection.disconnect(nowait=True)
+
+
+def _size(argument: Any) -> int:
+    return len(argument) if isinstance(argument, str | bytes) else 8
 
 
 def is_fake(client: object) -> bool:
@@ -305,7 +465,13 @@ def is_fake(client: object) -> bool:
     return type(client).__module__.partition(".")[0] == "fakeredis"
 
 
-def sort_error(error: Exception) -> NoReturn:
+def server_of(client: redis.Redis | redis.asyncio.Redis) -> str:
+    """What to call the server in messages: its address, and nothing else of its url."""
+    known: dict[str, Any] = client.connection_pool.connection_kwargs
+    return str(known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}")
+
+
+def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limit: Limit) -> NoReturn:
     """Sort the client's errors: what passes with time is `Unavailable`; what does not is ours or an operator's to mend.
 
     All are of our tree; a refusal stays a `ServerError` too.
@@ -313,30 +479,33 @@ def sort_error(error: Exception) -> NoReturn:
     if isinstance(error, Refused | DamagedKey):
         raise error
     text = str(error)
-    if isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError | exceptions.NoPermissionError):
+    if isinstance(error, _REFUSED):
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command not allowed" in text:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
-    if isinstance(error, CONNECTION_LOST) or _passes(text):
-        raise Unavailable(f"Redis did not answer: {text or type(error).__name__}") from error
+    if isinstance(error, CONNECTION_LOST) or _passes(error):
+        server, why = server_of(client), f": {text}" if text else ""
+        within = f" within {limit.whole_s:g} s" if limit.patient or not text else ""
+        raise Unavailable(f"Redis at {server} did not answer{within}{why}") from error
     if isinstance(error, ServerError) and any(word in text for word in _DAMAGED):
         raise DamagedKey(f"a key does not hold what duestream wrote there: {text}") from error
     raise Refused(text) from error
 
 
+_REFUSED = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
+
 _DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
-_PASSING = (
-    "READONLY",
-    "LOADING",
-    "BUSY ",
-    "MISCONF",
-    "NOREPLICAS",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "UNBLOCKED",
-)
+_PASSING = (exceptions.ReadOnlyError, exceptions.ClusterDownError, exceptions.MasterDownError, exceptions.TryAgainError)
+_PASSING_WORDS = ("READONLY", "BUSY ", "MISCONF", "NOREPLICAS", "UNBLOCKED")
+"""Where the client has a class for an error, it takes the first word off the text."""
 
 
-def _passes(text: str) -> bool:
-    return any(word in text for word in _PASSING)
+def _passes(error: Exception) -> bool:
+    return isinstance(error, _PASSING) or any(word in str(error) for word in _PASSING_WORDS)
+
+
+def _worth_repeating(error: Exception, limit: Limit) -> bool:
+    """Whether the store itself sends a command again. What Redis refuses for a while a worker waits for elsewhere."""
+    if isinstance(error, _REFUSED):
+        return False
+    return isinstance(error, CONNECTION_LOST) or (limit.patient and _passes(error))

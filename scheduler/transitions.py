@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ from scheduler import scripts
 from scheduler.call import Request
 from scheduler.description import read_description
 from scheduler.errors import DamagedData
-from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.keyring import Keyring
 from scheduler.scripts import Script
 
@@ -487,7 +487,7 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
         }
         return Catalog(reply[0].decode(), built)
 
-    return Transition(scripts.load("declare"), ["", *indexes], parse)
+    return Transition(scripts.load("declare"), ["", _nonce(), *indexes], parse)
 
 
 def reindex(
@@ -504,14 +504,20 @@ def reindex(
 
 def forget(index: str) -> Transition[bool]:
     """Drop an index. Reads whether it was there."""
-    return Transition(scripts.load("forget"), ["", index], bool)
+    return Transition(scripts.load("forget"), ["", _nonce(), index], bool)
 
 
 def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:
     """Read the records of jobs, None for an id that has none; what is encrypted, as far as there is a key for it."""
 
-    def parse_one(job_id: str, spec: bytes, pairs: Any) -> Job | None:
-        return Job.read(job_id, spec, dict(zip(pairs[::2], pairs[1::2], strict=True)), keyring) if spec else None
+    def parse_one(job_id: str, spec: bytes | int, pairs: Any) -> Job | None:
+        if spec == b"":
+            return None
+        if pairs == 0:
+            job = Job.read(job_id, b"" if isinstance(spec, int) else spec, {}, keyring)
+            return replace(job, error=JobError("DamagedJob", "the key of its status is of another type"))
+        status = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        return Job.read(job_id, b"" if isinstance(spec, int) else spec, status, keyring)
 
     def parse(reply: Any) -> list[Job | None]:
         return [parse_one(job_id, spec, status) for job_id, (spec, status) in zip(job_ids, reply, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 
 from scheduler import transitions
@@ -54,21 +55,36 @@ class Beginner:
         The proof is taken with each ack and on its connection: servers are restarted, promoted and configured anew
         behind an address, without a word. Where it fails, all are given back before one has started.
         """
-        settings = self._settings
-        begin = transitions.begin(deliveries, settings.name, settings.lease_ms * 3 // 4)
-        if self._proof is None:
-            words = await self._persistence.run(begin)
-            return _begun(words)
-        words, reply = await self._persistence.run_then(begin, self._proof)
-        begun = _begun(words)
-        if not any(begun):
-            return begun
-        doubt = self._safety.doubt(reply)
-        if doubt:
+        words, doubt = await self._acknowledge(deliveries)
+        begun = [word is not Word.LOST for word in words]
+        if doubt and any(begun):
             await self._give_back([one for one, mine in zip(deliveries, begun, strict=True) if mine], doubt)
             return [False] * len(deliveries)
-        self._trust()
+        if not doubt:
+            self._trust()
         return begun
+
+    async def _acknowledge(self, deliveries: Sequence[Delivery]) -> tuple[list[Word], str]:
+        """`begin`, again if its answer is old: this process may have been paused, and what it began has expired since.
+
+        The code of an action that is `failed` in the books does not run.
+
+        Returns:
+            The words of `begin`, and what doubt there is about their safety.
+        """
+        lease_ms = self._settings.lease_ms * 3 // 4
+        begin = transitions.begin(deliveries, self._settings.name, lease_ms)
+        while True:
+            sent = time.monotonic()
+            if self._proof is None:
+                words, doubt = await self._persistence.run(begin), ""
+            else:
+                words, reply = await self._persistence.run_then(
+                    begin, self._proof, self._settings.replica_wait_ms / 1000
+                )
+                doubt = self._safety.doubt(reply)
+            if (time.monotonic() - sent) * 1000 < lease_ms:
+                return words, doubt
 
     async def _give_back(self, deliveries: list[Delivery], doubt: str) -> None:
         if not self._doubts:
@@ -84,7 +100,3 @@ class Beginner:
         if self._doubts:
             _log.warning("durability %s is given again", self._safety.durability)
         self._doubts = 0
-
-
-def _begun(words: Sequence[Word]) -> list[bool]:
-    return [word is not Word.LOST for word in words]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from scheduler.errors import InvalidValue, Unavailable
+from scheduler.errors import InvalidValue
 from scheduler.keys import GROUP
 from scheduler.spec import Spec
-from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError, sort_error
+from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError
 from scheduler.transitions import Delivery
 from worker.delivery import Held
 from worker.persistence import Persistence
@@ -31,18 +32,26 @@ class Claimer:
         store: For everything but the blocking read.
         persistence: Fetches what was claimed already, however long Redis is away.
         reader: A store with one connection of its own.
+        release: Makes the server end the blocking read; for when it is doubtful whether it still has one.
         queues: In the order they are read.
         name: The consumer's.
     """
 
     def __init__(
-        self, store: AsyncStore, persistence: Persistence, reader: AsyncStore, queues: tuple[str, ...], name: str
+        self,
+        store: AsyncStore,
+        persistence: Persistence,
+        reader: AsyncStore,
+        queues: tuple[str, ...],
+        name: str,
+        release: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._persistence = persistence
         self._reader = reader
         self._queues = {store.keys.ready(queue).encode(): queue for queue in queues}
         self._name = name
+        self._release = release
 
     async def step(self, free: int, block: bool = True) -> list[Held]:
         """One read: at most `free` deliveries (a few more with several queues, for the count is each stream's).
@@ -55,13 +64,13 @@ class Claimer:
         try:
             reply = await self._reader.execute(
                 "XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *wait,
-                "STREAMS", *self._queues, *(">" for _ in self._queues),
+                "STREAMS", *self._queues, *(">" for _ in self._queues), nudge=self._release,
             )  # fmt: skip
         except ServerError as error:
             await self._mend(error)
             return []
         except CONNECTION_LOST as error:
-            raise Unavailable(f"Redis did not answer: {error}") from error
+            self._reader.sort(error)
         if not reply:
             if block and self._reader.fake:
                 await asyncio.sleep(_FAKE_POLL_S)
@@ -97,14 +106,14 @@ class Claimer:
             ServerError: It refused the read for another reason.
         """
         if not any(word in str(error) for word in _GROUP_GONE):
-            sort_error(error)
+            self._reader.sort(error)
         for stream in self._queues:
             try:
                 await self._store.execute("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
                 _log.warning("made the consumer group of %s again", stream.decode())
             except (*CONNECTION_LOST, ServerError) as again:
                 if "BUSYGROUP" not in str(again):
-                    sort_error(again)
+                    self._store.sort(again)
 
 
 def _with_spec(held: Held, data: bytes | None) -> Held:

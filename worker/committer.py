@@ -11,6 +11,7 @@ from typing import TypeVar
 from scheduler import transitions
 from scheduler.batcher import Batcher
 from scheduler.encryption import Cipher, Field
+from scheduler.errors import DuestreamError
 from scheduler.job import JobState
 from scheduler.store import ServerError
 from scheduler.transitions import Commit, Finish, Retry, Word
@@ -100,15 +101,22 @@ class Committer:
     async def _commit(self, commits: Sequence[Commit]) -> Sequence[Word]:
         try:
             words = await self._persistence.run(transitions.commit(commits, self._worker))
-            if Word.STALE in words:
-                await self._refresh()
-            return words  # noqa: TRY300
         except ServerError as error:
             if len(commits) > 1 or not commits[0].has_effects or commits[0].settled:
                 raise
             (refused,) = commits
             _log.error("refused job_id=%s function=%s: %s", refused.delivery.job_id, refused.name, error)
             return await self._commit([self._encrypted(failed_commit(refused, error))])
+        if Word.STALE in words:
+            await self._learn()
+        return words
+
+    async def _learn(self) -> None:
+        """Learn the catalog anew. What was committed is committed, whatever comes of this."""
+        try:
+            await self._refresh()
+        except (DuestreamError, ServerError) as error:
+            _log.error("the catalog of indexes cannot be read, so nothing that writes documents commits: %s", error)
 
     async def _finish(self, finishes: Sequence[Finish]) -> Sequence[Word]:
         return await self._persistence.run(transitions.finish(finishes))

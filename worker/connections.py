@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections.abc import Awaitable
+from typing import Any, cast
 
 import redis.asyncio
 
+from scheduler.ending import end
 from scheduler.keys import Keys
-from scheduler.promoter import LEASE_MS
 from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, async_client, blocking_client, reader_client
-from worker.claimer import BLOCK_S
+
+_OPEN_S = 2.0
 
 
 class Connections:
@@ -23,8 +27,8 @@ class Connections:
         self._reader_id: int | None = None
         self.url = url
         self.commands: redis.asyncio.Redis = async_client(url)
-        self.reader: redis.asyncio.Redis = reader_client(url, BLOCK_S, self._remember)
-        self.listener: redis.asyncio.Redis = async_client(url, block_s=LEASE_MS / 1000)
+        self.reader: redis.asyncio.Redis = reader_client(url, self._remember)
+        self.listener: redis.asyncio.Redis = async_client(url)
 
     def lease_store(self, keys: Keys) -> BlockingStore:
         """A blocking store for one thread."""
@@ -36,8 +40,11 @@ class Connections:
 
     async def open_reader(self) -> None:
         """Connect the blocking reader, so that its id is known from the start; later if Redis is away."""
-        with contextlib.suppress(*CONNECTION_LOST):
-            await self.reader.ping()
+        opening = asyncio.ensure_future(cast("Awaitable[Any]", self.reader.ping()))
+        await asyncio.wait([opening], timeout=_OPEN_S)
+        await end(opening)
+        with contextlib.suppress(*CONNECTION_LOST, asyncio.CancelledError):
+            opening.result()
 
     async def release_reader(self, store: AsyncStore) -> None:
         """End the blocking read, by the server's hand."""

@@ -34,6 +34,7 @@ class Held:
         function: The registered function, None where this deployment has none of that name.
         begun: It is an action, acked and in progress.
         conflicts: Starts of this delivery that found what they had read changed.
+        stale: Starts that wrote by an older catalog of indexes than there was.
         contended: Documents that the last start had read, those first that it meant to write.
         lane: The document over which it waits its turn, None where it does not.
         started: Monotonic seconds of the last start.
@@ -54,6 +55,7 @@ class Held:
     function: AnyFunction | None = None
     begun: bool = False
     conflicts: int = 0
+    stale: int = 0
     contended: tuple[str, ...] = ()
     lane: str | None = None
     started: float = field(default_factory=time.monotonic)
@@ -81,7 +83,7 @@ class Held:
 
     @property
     def attempt(self) -> int:
-        return self.delivery.attempt + self.conflicts
+        return self.delivery.attempt + self.conflicts + self.stale
 
     @property
     def entered(self) -> bool:

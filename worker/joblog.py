@@ -14,6 +14,8 @@ def log_answer(held: Held, word: Word) -> None:
     log = job_log(held.delivery.job_id, held.name, held.attempt)
     if word is Word.CONFLICT:
         log.debug("conflict: what it read has changed, it starts again")
+    elif word is Word.STALE:
+        log.debug("stale: an index came or went, it starts again")
     elif word is Word.SEALED:
         log.error("its SQL may have committed, and this deployment has no transaction= to ask: it stays pending")
     elif word is Word.LOST:

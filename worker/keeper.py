@@ -125,7 +125,7 @@ def main() -> None:
         return
     hello = Hello.decode(line)
     seen = mmap.mmap(hello.seen_fd, PLACE_BYTES * len(hello.queues), access=mmap.ACCESS_READ)
-    store = BlockingStore(Keys(hello.namespace), blocking_client(hello.url, block_s=0))
+    store = BlockingStore(Keys(hello.namespace), blocking_client(hello.url))
     keeper = Keeper(store, hello, memoryview(seen), state_of)
     # A thread of its own, so that the end of the pipe ends us though Redis does not answer.
     threading.Thread(target=_keep, args=(keeper, hello.pid), daemon=True).start()

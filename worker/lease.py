@@ -96,6 +96,8 @@ class Lease:
 
     async def stop(self) -> None:
         """Renew no more; the caller has given everything back."""
+        if self._stopped.is_set():
+            return
         self._stopped.set()
         # Not the loop's own threads: handlers may have filled them, and never end.
         ending = ThreadPoolExecutor(1, thread_name_prefix="duestream-lease-end")

@@ -87,6 +87,15 @@ def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
     return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else give_back(held, delay_ms)
 
 
+def after_stale(held: Held, jitter: Jitter = jittered_ms) -> Next:
+    """It wrote by an older catalog of indexes: nobody was in its way, and the catalog has been learnt meanwhile.
+
+    At once, then later and later: it may be that the catalog cannot be read.
+    """
+    delay_ms = 0 if held.stale == 1 else jitter(held.stale, *_CONFLICT_MS)
+    return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else give_back(held, delay_ms)
+
+
 def give_back(held: Held, delay_ms: int) -> Retry:
     """The delivery goes back, to run again after `delay_ms`."""
     return Retry(held.delivery, held.attempt, delay_ms, held.name, held.conflicts)

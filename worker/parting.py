@@ -61,4 +61,5 @@ class Parting:
     async def close(self) -> None:
         """End the connections and the keeper."""
         await self._lease.stop()
+        await self._store.contact.close()
         await self._connections.close()

@@ -27,9 +27,9 @@ class Persistence:
         self._outage.over(wrote=not transition.script.source.startswith("#!"))
         return reply
 
-    async def run_then(self, transition: Transition[T], command: Sequence[Argument]) -> tuple[T, Any]:
+    async def run_then(self, transition: Transition[T], command: Sequence[Argument], block_s: float) -> tuple[T, Any]:
         """Run a transition and a command after it, see `AsyncStore.run_then`, until Redis has answered both."""
-        replies = await self._until_answered(lambda: self._store.run_then(transition, command))
+        replies = await self._until_answered(lambda: self._store.run_then(transition, command, block_s))
         self._outage.over(wrote=not transition.script.source.startswith("#!"))
         return replies
 

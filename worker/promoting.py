@@ -43,11 +43,16 @@ async def promote(
         ConfigurationError: The url cannot be read, the server refused the credentials, or is none that is supported.
     """
     keys, outage = Keys(namespace), Outage()
-    commands, listener = async_client(url), async_client(url, block_s=LEASE_MS / 1000)
+    commands, listener = async_client(url), async_client(url)
     store = AsyncStore(keys, commands)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     promoter = Promoter(
-        store, AsyncStore(keys, listener), name, outage, lease_ms, lambda now_ms: janitor.observe(now_ms)
+        store,
+        AsyncStore(keys, listener, block_s=LEASE_MS / 1000, contact=store.contact),
+        name,
+        outage,
+        lease_ms,
+        lambda now_ms, asked: janitor.observe(now_ms, asked),
     )
     janitor = Janitor(
         store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage
@@ -56,10 +61,12 @@ async def promote(
         if not await reach(store, lambda: _admission(keys), stop):
             return
         _log.info("started promoter=%s app=%s", name, namespace)
-        await _until(stop, _keep("promoter", promoter.run), _keep("janitor", janitor.run))
+        watch = _keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
+        await _until(stop, _keep("promoter", promoter.run), _keep("janitor", janitor.run), watch)
         await _leave(store, name)
         _log.info("stopped promoter=%s", name)
     finally:
+        await store.contact.close()
         await commands.aclose()
         await listener.aclose()
 

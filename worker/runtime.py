@@ -24,11 +24,11 @@ from scheduler.job import JobError, JobState
 from scheduler.keyring import Keyring, cipher_of
 from scheduler.keys import Keys
 from scheduler.operations import Producer
-from scheduler.promoter import Promoter
+from scheduler.promoter import LEASE_MS, Promoter
 from scheduler.store import AsyncStore
 from scheduler.transitions import Commit, Finish, Retry, Word
 from worker.beginner import Beginner
-from worker.claimer import Claimer
+from worker.claimer import BLOCK_S, Claimer
 from worker.committer import Committer
 from worker.connections import Connections
 from worker.delivery import Held, Interruption
@@ -48,6 +48,7 @@ from worker.outcome import (
     after_action,
     after_conflict,
     after_mutation,
+    after_stale,
     after_transient,
     give_back,
 )
@@ -87,14 +88,15 @@ class Worker:
         clock = RedisClock()
         self._outage = Outage()
         self._store = AsyncStore(keys, connections.commands)
+        contact = self._store.contact
         self._persistence = Persistence(self._store, self._outage)
         self._promoter = Promoter(
             self._store,
-            AsyncStore(keys, connections.listener),
+            AsyncStore(keys, connections.listener, block_s=LEASE_MS / 1000, contact=contact),
             name,
             self._outage,
             self._settings.lease_ms,
-            lambda now_ms: self._janitor.observe(now_ms),
+            lambda now_ms, asked: self._janitor.observe(now_ms, asked),
         )
         self._janitor = Janitor(
             self._store,
@@ -108,7 +110,12 @@ class Worker:
         self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id, catalog)
         self._indexer = Indexer(self._store, catalog, self._presence.declare, self._outage)
         self._claimer = Claimer(
-            self._store, self._persistence, AsyncStore(keys, connections.reader), self._settings.queues, name
+            self._store,
+            self._persistence,
+            AsyncStore(keys, connections.reader, block_s=BLOCK_S, contact=contact),
+            self._settings.queues,
+            name,
+            lambda: connections.release_reader(self._store),
         )
         self._beginner = Beginner(self._persistence, keys, self._settings, self._settings.safety(app))
         keyring = Keyring.of(app)
@@ -163,6 +170,7 @@ class Worker:
             len(self._app.functions),
         )  # fmt: skip
         rooms = [self._keep("presence", self._presence.run), self._keep("indexer", self._indexer.run)]
+        rooms.append(self._keep("contact", lambda: self._store.contact.watch(lambda: self._store.command("PING"))))
         if settings.promote:
             rooms += [self._keep("promoter", self._promoter.run), self._keep("janitor", self._janitor.run)]
             rooms += [self._keep("pruner", self._pruner.run)] if self._pruner.needed else []
@@ -411,9 +419,12 @@ class Worker:
 
     def _answered(self, held: Held, word: Word) -> None:
         log_answer(held, word)
-        if word in (Word.CONFLICT, Word.STALE):
+        if word is Word.CONFLICT:
             held.conflicts += 1
             self._follow(held, after_conflict(held))
+        elif word is Word.STALE:
+            held.stale += 1
+            self._follow(held, after_stale(held))
         elif word is Word.SEALED:
             self._follow(held, after_transient(held))
         else:

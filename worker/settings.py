@@ -74,7 +74,7 @@ class WorkerSettings:
     @property
     def replica_wait_ms(self) -> int:
         """How long replicas may take to have an ack: well within the lease, which nobody renews meanwhile."""
-        return self.lease_ms // 10
+        return min(self.lease_ms // 10, 1_000)
 
 
 def _at_least(name: str, value: float, low: float, high: float, unit: str = "") -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from scheduler.cli.moments import Duration
 from scheduler.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Target:
     url: str | None = field(repr=False)  # it may hold a password
     app: str | None
     namespace: str | None
+    timeout_s: float | None = None
 
     def load(self) -> App | None:
         """Import the app where one was named.
@@ -67,13 +69,14 @@ class Target:
             ConfigurationError: No server is named or usable, or it holds no app or several.
             Unavailable: The server does not answer.
         """
+        from scheduler.attempts import TIMEOUT_S
         from scheduler.location import locate
         from scheduler.store import blocking_client
 
         app = self.load()
         client = blocking_client(locate(app, self.url))
         try:
-            yield _session(client, app, self.namespace)
+            yield _session(client, app, self.namespace, TIMEOUT_S if self.timeout_s is None else self.timeout_s)
         finally:
             client.close()
 
@@ -91,19 +94,36 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME",
         help="The app's namespace, without importing it.",
     )
+    @click.option(
+        "--redis-timeout",
+        type=Duration(),
+        metavar="DURATION",
+        help="Wait no longer for Redis. [default: 5s]",
+    )
     @functools.wraps(command)
-    def with_target(*args: Any, url: str | None, app_name: str | None, namespace: str | None, **options: Any) -> Any:
+    def with_target(
+        *args: Any,
+        url: str | None,
+        app_name: str | None,
+        namespace: str | None,
+        redis_timeout: int | None,
+        **options: Any,
+    ) -> Any:
         source = click.get_current_context().get_parameter_source("namespace")
         if app_name is not None and namespace is not None:
             if source is ParameterSource.COMMANDLINE:
                 raise click.UsageError("Pass --app or --namespace, not both.")
             namespace = None  # a flag goes before the environment
-        return command(Target(url, app_name, namespace), *args, **options)
+        return command(
+            Target(url, app_name, namespace, redis_timeout / 1000 if redis_timeout is not None else None),
+            *args,
+            **options,
+        )
 
     return with_target
 
 
-def _session(client: Any, app: App | None, namespace: str | None) -> Session:
+def _session(client: Any, app: App | None, namespace: str | None, timeout_s: float) -> Session:
     from scheduler import operations
     from scheduler.app import App
     from scheduler.blocking import SyncScheduler
@@ -113,12 +133,12 @@ def _session(client: Any, app: App | None, namespace: str | None) -> Session:
     from scheduler.keys import Keys
     from scheduler.store import BlockingStore
 
-    app = app or App(namespace or _only_namespace(BlockingStore(Keys(""), client)))
-    store = BlockingStore(Keys(app.namespace), client)
+    app = app or App(namespace or _only_namespace(BlockingStore(Keys(""), client, timeout_s=timeout_s)))
+    store = BlockingStore(Keys(app.namespace), client, timeout_s=timeout_s)
     clock = RedisClock()
     store.drive(operations.read_clock(clock))
     producer = operations.Producer(app, JobIds(clock.now_ms), clock, keyring=Keyring.of(app))
-    return Session(app, store, SyncScheduler(app, client=client).open(), producer)
+    return Session(app, store, SyncScheduler(app, client=client, timeout=timeout_s).open(), producer)
 
 
 def _only_namespace(store: BlockingStore) -> str:

@@ -2,26 +2,33 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 worker's name, 3 lease in ms, 4 n, then n times: id, queue, entry, token, attempt
--- Returns n words: OK; ALREADY, this worker's own call was applied before; LOST, the delivery is another's, the job ended, or it is
---         sealed: it was a mutation when it last ran, and that one's SQL may have committed.
+-- Returns n words: OK; ALREADY, this worker's own call was applied before; LOST, the delivery is another's, the job ended, one of
+--         its keys is damaged, or it is sealed: it was a mutation when it last ran, and that one's SQL may have committed.
 -- Again: ALREADY, nothing changes; but its worker's name is written again. WAIT, which the worker may send after it (C7.2), is
 --        for what its own connection wrote, and the first answer may have been lost with another connection.
 -- Cost  O(n log running). Caller: worker, one call for all actions of a claim.
 -- flags: allow-oom
 -- include: base
+-- include: job
 -- include: deliver
 
 local ARGS = 5
 local now = read_clock()
 local worker, lease_ms, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local replies, seen = {}, {}
+local replies, seen, streams = {}, {}, {}
+
+local function has_stream(queue)
+  if streams[queue] == nil then
+    streams[queue] = is_of('ready:' .. queue, 'stream')
+  end
+  return streams[queue]
+end
 
 redis.call('ZCARD', NS .. 'running')
 for i = 1, count do
   local at = 5 + (i - 1) * ARGS
-  local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'worker', 'sealed')
-  redis.call('XLEN', NS .. 'ready:' .. ARGV[at + 1])
-  if status[2] ~= ARGV[at + 3] then
+  local status = read_status(ARGV[at], 'state', 'token', 'worker', 'sealed')
+  if not status or not has_stream(ARGV[at + 1]) or status[2] ~= ARGV[at + 3] then
     replies[i] = 'LOST'
   elseif seen[ARGV[at]] then
     replies[i] = 'LOST' -- the caller starts it for the first word

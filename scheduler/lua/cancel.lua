@@ -3,12 +3,14 @@
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', then the ids
 -- Returns a word for each id: CANCELED, it was pending; RUNNING, an action in progress, its result will be dropped;
---         FINISHED, it had ended or is sealed; UNKNOWN, there is no such job. The last two change nothing.
+--         FINISHED, it had ended or is sealed; UNKNOWN, there is no such job, or it is damaged. The last two change nothing.
 -- Again: FINISHED.
 -- Cost  O(ids log due). Caller: Scheduler, ctx.scheduler of actions.
 -- flags: allow-oom
 -- include: base
+-- include: job
 -- include: spec
+-- include: stats
 -- include: complete
 -- include: deliver
 -- include: due

@@ -10,6 +10,7 @@
 -- include: base
 -- include: arguments
 -- include: entry
+-- include: job
 -- include: versions
 
 local reply = { redis.call('GET', NS .. 'sequence') or '0' }

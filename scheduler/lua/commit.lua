@@ -13,7 +13,7 @@
 --         cancels,  then for each: id
 --       A mutation that an action runs at once is no job of its own: its id, queue, key and entry are '', and a marker named
 --       by its token takes the place of the record.
--- Returns n words: OK; ALREADY, this delivery was committed before; LOST, it is another's or the job ended;
+-- Returns n words: OK; ALREADY, this delivery was committed before; LOST, it is another's, the job ended, or its status is damaged;
 --         CONFLICT, something it read has changed; STALE, it writes by an older catalog of indexes than there is;
 --         SEALED, another delivery sealed it, and this one has not asked SQL.
 -- Again: ALREADY, nothing changes.
@@ -21,7 +21,9 @@
 -- Memory: refused as a whole when the server is full, unless no job of the call writes, schedules or cancels (the caller chooses)
 -- include: base
 -- include: arguments
+-- include: job
 -- include: spec
+-- include: stats
 -- include: complete
 -- include: deliver
 -- include: due
@@ -31,7 +33,7 @@
 -- include: versions
 
 local now, soon = read_clock()
-local nonce, worker, count = take(), take(), tonumber(take())
+local nonce, worker, commits = take(), take(), tonumber(take())
 local catalog = redis.call('HGET', NS .. 'indexes', 'version') or '0'
 
 local MARKER_MS = 600 * 1000
@@ -56,7 +58,7 @@ local function check_fence(job)
   if job.id == '' then
     return redis.call('EXISTS', marker_of(job)) == 1 and 'ALREADY' or 'OK'
   end
-  local status = redis.call('HMGET', NS .. 'status:' .. job.id, 'state', 'token', 'waiters', 'sealed')
+  local status = read_status(job.id, 'state', 'token', 'waiters', 'sealed') or {}
   job.waiters = status[3]
   if status[2] ~= job.token then
     return 'LOST'
@@ -96,11 +98,7 @@ local function check_effects(job)
   for i, at in ipairs(job.children) do
     local child = read_create(at)
     job.children[i] = child
-    -- Run by an action that was canceled while its code goes on (C4, C4.2).
-    if job.id == '' and redis.call('HGET', NS .. 'status:' .. child.parent, 'state') == 'canceled' then
-      child.born = 'canceled'
-    end
-    check_create(child)
+    check_create(child, job.id == '' and child.parent or '')
   end
   -- The status does not say yet what this job is about to end, and a job ends once (C5.1).
   local ended = { [job.id] = true }
@@ -119,7 +117,7 @@ local function check(job)
   end
   if job.id ~= '' then
     look_at_queue(job.queue)
-    check_complete(job.name, job.waiters)
+    check_complete(job.name)
   end
   word = check_reads(job)
   if word == 'OK' then
@@ -140,7 +138,7 @@ local function end_job(job)
     job.state == 'success' and 'result' or 'error', job.value,
   })
   if job.conflicts > 0 then
-    redis.call('HINCRBY', NS .. 'stats:' .. job.name, 'conflicts', job.conflicts)
+    count(job.name, 'conflicts', job.conflicts)
   end
 end
 
@@ -211,7 +209,7 @@ check_wake()
 -- without effects, say) it would let all the rest pass.
 redis.call('SETRANGE', NS .. 'sequence', 0, '')
 local replies = {}
-for i = 1, count do
+for i = 1, commits do
   local job = take_job()
   replies[i] = check(job)
   if replies[i] == 'OK' then

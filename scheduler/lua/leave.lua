@@ -7,6 +7,7 @@
 -- Cost  O(deliveries held). Caller: Presence, as the last call of a graceful stop.
 -- flags: allow-oom
 -- include: base
+-- include: job
 -- include: deliver
 
 local LIMIT = 1000
@@ -23,11 +24,15 @@ for q = 5, #ARGV do
       for f = 1, found and #found[2] or 0, 2 do
         fields[found[2][f]] = found[2][f + 1]
       end
-      local status = fields.job and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token') or {}
-      local head = fields.job and read_head(fields.job) or ''
+      local status = fields.job and read_status(fields.job, 'state', 'token')
+      local head = fields.job and read_head(fields.job)
       drop_entry(queue, entry[1])
+      if fields.job and not status then
+        status = mend_status(fields.job, fields.token)
+      end
       if fields.job and not status[1] and status[2] == fields.token and head ~= '' then
-        deliver(queue, fields.job, tonumber(fields.attempt), nonce .. ':' .. queue .. ':' .. i, head, fields.poison)
+        local attempt = tonumber(fields.attempt) or 1
+        deliver(queue, fields.job, attempt, nonce .. ':' .. queue .. ':' .. i, head, fields.poison)
         back = back + 1
       end
     end

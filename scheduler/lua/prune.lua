@@ -1,4 +1,5 @@
--- Removes records past their retention, and the oldest past the app's most, with all that is left of them (C5.3).
+-- Removes records past their retention, and the oldest past the app's most, with all that is left of them (C5.3); of a job
+-- that ended less than ten minutes ago a tombstone stays, so that a late repeated call still finds it finished (C2.10).
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 most records to remove
@@ -7,10 +8,12 @@
 -- Cost  O(removed log done). Caller: Janitor.
 -- flags: allow-oom
 -- include: base
+-- include: job
 -- include: spec
 
 local STATES = { 'success', 'failed', 'canceled' }
 local DEFAULT_KEEP_COUNT = 100000
+local TOMBSTONE_MS = 600 * 1000
 
 local now = read_clock()
 local limit = tonumber(ARGV[2])
@@ -23,7 +26,7 @@ for _, state in ipairs(STATES) do
   kept = kept + redis.call('ZCARD', NS .. 'done:' .. state)
   heads[state] = redis.call('ZRANGE', NS .. 'done:' .. state, 0, limit - 1, 'WITHSCORES')
 end
-local most = tonumber(redis.call('HGET', NS .. 'settings', 'keep_count') or DEFAULT_KEEP_COUNT)
+local most = tonumber(redis.call('HGET', NS .. 'settings', 'keep_count') or '') or DEFAULT_KEEP_COUNT
 local chosen = {}
 for _, id in ipairs(gone) do
   chosen[id] = true
@@ -49,20 +52,38 @@ while kept > most and #gone < limit do
   kept = kept - 1
 end
 
-local keys = {}
+-- What is known of a job before it goes: its idempotency key, if that is still its own, its state, and the rest of the ten
+-- minutes in ms.
+local function look_at_ended(id)
+  local _, _, key = read_spec(read_beginning(id, SPEC_HEADER_BYTES) or '')
+  local one = { key = key and key ~= '' and read_key(key) == id and key, left = 0 }
+  for _, state in ipairs(STATES) do
+    local completed = tonumber(redis.call('ZSCORE', NS .. 'done:' .. state, id) or '')
+    if completed then
+      one.state, one.left = state, math.min(TOMBSTONE_MS, completed + TOMBSTONE_MS - now)
+    end
+  end
+  return one
+end
+
+local ended = {}
 for i, id in ipairs(gone) do
-  local _, _, key = read_spec(redis.call('GETRANGE', NS .. 'job:' .. id, 0, SPEC_HEADER_BYTES))
-  keys[i] = key and key ~= '' and redis.call('GET', NS .. 'key:' .. key) == id and key
+  ended[i] = look_at_ended(id)
 end
 
 for i, id in ipairs(gone) do
+  local one = ended[i]
   redis.call('DEL', NS .. 'job:' .. id, NS .. 'status:' .. id)
+  if one.left > 0 then
+    redis.call('HSET', NS .. 'status:' .. id, 'state', one.state)
+    redis.call('PEXPIRE', NS .. 'status:' .. id, int(one.left))
+  end
   redis.call('ZREM', NS .. 'expiry', id)
   for _, state in ipairs(STATES) do
     redis.call('ZREM', NS .. 'done:' .. state, id)
   end
-  if keys[i] then
-    redis.call('DEL', NS .. 'key:' .. keys[i])
+  if one.key then
+    redis.call('DEL', NS .. 'key:' .. one.key)
   end
 end
 return { #gone, #gone == limit and 1 or 0 }

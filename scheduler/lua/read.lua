@@ -11,6 +11,7 @@
 -- include: base
 -- include: arguments
 -- include: entry
+-- include: job
 -- include: versions
 
 local SCAN_BYTES = 1024 * 1024

@@ -13,35 +13,25 @@
 -- Cost  O(entries). Caller: Janitor.
 -- flags: allow-oom
 -- include: base
+-- include: job
 -- include: spec
+-- include: stats
 -- include: death
 -- include: complete
 -- include: deliver
 -- include: due
+-- include: group
 
 local now = read_clock()
 local nonce, idle_ms, cap, limit, failure = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
-
-local function has_group(stream)
-  if redis.call('EXISTS', stream) == 0 then
-    return false
-  end
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    for i = 1, #group, 2 do
-      if group[i] == 'name' and group[i + 1] == GROUP then
-        return true
-      end
-    end
-  end
-  return false
-end
 
 -- Each by the lease of its own worker, if that is still known: deployments with different leases work side by side.
 local idle_times = {}
 
 local function idle_of(consumer)
   if not idle_times[consumer] then
-    local lease_ms = tonumber(redis.call('HGET', NS .. 'worker:' .. consumer, 'lease_ms') or '')
+    local known = is_of('worker:' .. consumer, 'hash') and redis.call('HGET', NS .. 'worker:' .. consumer, 'lease_ms')
+    local lease_ms = tonumber(known or '')
     idle_times[consumer] = math.max(tonumber(idle_ms), lease_ms and lease_ms * 3 / 4 or 0)
   end
   return idle_times[consumer]
@@ -61,14 +51,18 @@ local function look_at_entry(queue, stream, entry, consumer)
   local fields = read_fields(stream, entry)
   local one = { queue = queue, entry = entry, id = fields.job, worker = consumer }
   local status = fields.job
-    and redis.call('HMGET', NS .. 'status:' .. fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
+    and read_status(fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')
+  if fields.job and not status then
+    -- What has begun or ended has no entry any more: this one counts.
+    one.damaged, status = true, { false, fields.token }
+  end
   if status and not status[1] and status[2] == fields.token then
-    one.head = read_head(fields.job)
-    one.attempt, one.deaths, one.waiters = tonumber(fields.attempt), tonumber(status[3] or 0) + 1, status[4]
-    one.sealed, one.died = status[5], status[6]
+    one.head = read_head(fields.job) or ''
+    one.attempt, one.deaths = tonumber(fields.attempt) or 1, (tonumber(status[3] or '') or 0) + 1
+    one.waiters, one.sealed, one.died = status[4], status[5], status[6]
     local _, name, key = read_spec(one.head)
     one.name, one.key = name or '', key or ''
-    check_complete(one.name, one.waiters)
+    check_complete(one.name)
   end
   return one
 end
@@ -124,6 +118,9 @@ for i, one in ipairs(lost) do
   drop_entry(one.queue, one.entry)
   held = held - 1
   if one.deaths then
+    if one.damaged then
+      mend_status(one.id)
+    end
     redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths),
       'died', add_death(one.died, now, one.worker))
     if (one.deaths >= cap and not one.sealed) or one.head == '' then
@@ -132,6 +129,7 @@ for i, one in ipairs(lost) do
       failed = failed + 1
     elseif one.deaths > 1 and one.deaths < cap then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
+      redis.call('HSET', NS .. 'status:' .. one.id, 'retried', int(now))
       add_due(one.queue, one.id, now + pause_of(one), now)
       redelivered = redelivered + 1
     else

@@ -9,6 +9,7 @@
 -- Cost  O(held log running). Caller: Lease, from a thread of its own.
 -- flags: allow-oom
 -- include: base
+-- include: job
 
 local now = read_clock()
 local worker, lease_ms, beat_ms, running = ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -22,7 +23,7 @@ redis.call('PEXPIRE', NS .. 'worker:' .. worker, beat_ms)
 for _ = 1, tonumber(ARGV[7]) do
   local id, token = ARGV[at], ARGV[at + 1]
   at = at + 2
-  local status = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'token')
+  local status = read_status(id, 'state', 'token') or {} -- a damaged one loses this lease, and no other
   if status[1] == 'inProgress' and status[2] == token then
     redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)
   elseif status[1] == 'canceled' then

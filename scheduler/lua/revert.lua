@@ -3,11 +3,12 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 nonce, 3 worker's name, 4 delay in ms, 5 n, then n times: id, queue, entry, token, attempt
--- Returns n words: OK; LOST, the delivery is another's or the job ended.
+-- Returns n words: OK; LOST, the delivery is another's, the job ended, or its status is damaged.
 -- Again: LOST, nothing changes (the job has a new delivery, or none).
 -- Cost  O(n log due). Caller: Beginner, before it starts any of them.
 -- flags: allow-oom
 -- include: base
+-- include: job
 -- include: deliver
 -- include: due
 
@@ -20,7 +21,7 @@ check_wake()
 redis.call('ZCARD', NS .. 'running')
 for i = 1, count do
   local at = 6 + (i - 1) * ARGS
-  local status = redis.call('HMGET', NS .. 'status:' .. ARGV[at], 'state', 'token', 'worker')
+  local status = read_status(ARGV[at], 'state', 'token', 'worker') or {}
   local mine = not status[1] or (status[1] == 'inProgress' and status[3] == worker)
   look_at_queue(ARGV[at + 1])
   read_head(ARGV[at])
@@ -35,7 +36,7 @@ for i = 1, count do
     drop_entry(queue, entry)
     redis.call('ZREM', NS .. 'running', id)
     redis.call('HDEL', NS .. 'status:' .. id, 'state', 'token', 'entry', 'started', 'worker', 'deaths')
-    redis.call('HSET', NS .. 'status:' .. id, 'attempts', int(attempt - 1)) -- it was not started
+    redis.call('HSET', NS .. 'status:' .. id, 'attempts', int(attempt - 1), 'retried', int(now)) -- it was not started
     add_due(queue, id, soon + delay, now)
   end
 end

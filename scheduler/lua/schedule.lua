@@ -6,7 +6,9 @@
 -- Again: EXISTS, nothing changes (C2.10).
 -- Cost  O(n log due). Caller: Scheduler, ctx.scheduler of actions.
 -- include: base
+-- include: job
 -- include: spec
+-- include: stats
 -- include: complete
 -- include: deliver
 -- include: due
@@ -20,7 +22,7 @@ check_wake()
 for i = 1, tonumber(ARGV[3]) do
   local job = read_create(4 + (i - 1) * CREATE_ARGS)
   local word, id = 'OK', job.id
-  local holder = job.key ~= '' and (fresh_keys[job.key] or redis.call('GET', NS .. 'key:' .. job.key))
+  local holder = job.key ~= '' and (fresh_keys[job.key] or read_key(job.key))
   -- A key whose job is gone without its spec (damaged, deleted by hand) stands for nothing.
   if holder and not fresh_keys[job.key]
     and redis.call('EXISTS', NS .. 'job:' .. holder, NS .. 'status:' .. holder) == 0 then
@@ -31,11 +33,7 @@ for i = 1, tonumber(ARGV[3]) do
   elseif holder then
     word, id = 'KEY', holder
   else
-    -- An action canceled while its code runs on: what it schedules from then on is born canceled (C4, C4.2).
-    if job.parent ~= '' and redis.call('HGET', NS .. 'status:' .. job.parent, 'state') == 'canceled' then
-      job.born = 'canceled'
-    end
-    check_create(job)
+    check_create(job, job.parent)
     fresh_ids[id] = true
     if job.key ~= '' then
       fresh_keys[job.key] = id

@@ -10,6 +10,7 @@
 -- Cost  O(n + reads). Caller: Inbox, between the last statement and the COMMIT.
 -- flags: allow-oom
 -- include: base
+-- include: job
 -- include: entry
 -- include: versions
 
@@ -33,7 +34,7 @@ for i = 1, tonumber(ARGV[2]) do
   ids[i], tokens[i] = ARGV[at], ARGV[at + 1]
   local reads = tonumber(ARGV[at + 2])
   at = at + 3
-  local status = redis.call('HMGET', NS .. 'status:' .. ids[i], 'state', 'token', 'sealed')
+  local status = read_status(ids[i], 'state', 'token', 'sealed') or {}
   local word = check_reads(reads)
   if status[1] or status[2] ~= tokens[i] then
     replies[i] = 'LOST'

@@ -7,9 +7,10 @@
 -- Cost  O(waiters of the job). Caller: Scheduler.result.
 -- flags: allow-oom
 -- include: base
+-- include: job
 
 local status, left, found = NS .. 'status:' .. ARGV[2], {}, 0
-for mailbox in (redis.call('HGET', status, 'waiters') or ''):gmatch('[^ ]+') do
+for mailbox in ((read_status(ARGV[2], 'waiters') or {})[1] or ''):gmatch('[^ ]+') do
   if mailbox == ARGV[3] then
     found = 1
   else

@@ -219,7 +219,7 @@ def test_indexes_and_how_far_they_are(room: Room) -> None:
     orders(room)
     write(room, {"orders:o9": {"owner": "carol"}})
     declare(room, BY_OWNER)
-    room.store.run(transitions.reindex(BY_OWNER, 0, 2, [], "2"))
+    room.store.run(transitions.reindex(BY_OWNER, 0, 2, [], room.store.run(transitions.declare()).version))
     first, second = room.json("db", "indexes")
     assert first == {
         "id": BY_OWNER,

@@ -72,8 +72,11 @@ def test_a_flag_goes_before_the_environment(room: Room) -> None:
         (["-a", "json:dumps"], "expected an App, got a function"),
         (["-n", "a b"], "--namespace: expected 1 to 64 letters"),
         (["-u", "nonsense"], "--url: "),
-        (["-u", "redis://127.0.0.1:1/0"], "Redis did not answer"),
-        (["-u", "redis://127.0.0.1:1/0", "-n", "x"], "Redis did not answer"),
+        (
+            ["-u", "redis://127.0.0.1:1/0", "--redis-timeout", "200ms"],
+            "Redis at 127.0.0.1:1 did not answer within 0.2 s: ",
+        ),
+        (["-u", "redis://127.0.0.1:1/0", "-n", "x", "--redis-timeout", "200ms"], "did not answer within 0.2 s"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(empty: Room, words: list[str], message: str) -> None:

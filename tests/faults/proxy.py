@@ -226,7 +226,6 @@ class Proxy:
 
     async def _stop(self) -> None:
         await self._unlisten()
-        for relay, task in list(self._relays.items()):
-            relay.cut()
-            task.cancel()
+        for relay in list(self._relays):
+            relay.stop()
         await asyncio.gather(*self._relays.values(), return_exceptions=True)

@@ -45,16 +45,17 @@ class Relay:
         self._from_server, self._to_server = server
         self._switches = switches
         self._asked: deque[tuple[Request, Rule | None]] = deque()
+        self._pumps: list[asyncio.Task[None]] = []
         self._silent_up = False
         self._silent_down = False
 
     async def run(self) -> None:
         """Relay until one end closes, or a fault does."""
-        pumps = [asyncio.create_task(self._pump_requests()), asyncio.create_task(self._pump_replies())]
+        self._pumps = pumps = [asyncio.create_task(self._pump_requests()), asyncio.create_task(self._pump_replies())]
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             # Where nothing gets through, neither does the news that the other end is gone.
-            if self._silent_up and not pumps[1].done():
+            if self._silent_up:
                 await asyncio.wait([pumps[1]])
         finally:
             self.cut()
@@ -63,6 +64,11 @@ class Relay:
             for outcome in await asyncio.gather(*pumps, return_exceptions=True):
                 if isinstance(outcome, Exception) and not isinstance(outcome, OSError):
                     raise outcome
+
+    def stop(self) -> None:
+        """End at once, whatever is held."""
+        for pump in self._pumps:
+            pump.cancel()
 
     def silence(self) -> None:
         """Nothing gets through any more, in either direction, and nobody is told."""

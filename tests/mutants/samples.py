@@ -115,7 +115,7 @@ def forget(world: World) -> Transition[Any]:
 
 def reindex(world: World) -> Transition[Any]:
     world.run(declare(world))
-    return transitions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], "2")
+    return transitions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], world.catalog())
 
 
 def retry_later(world: World) -> Transition[Any]:

@@ -23,21 +23,24 @@ READS = {
     "SETRANGE",  # of an empty string: it asks whether the server is full, and writes nothing
 }  # fmt: skip
 
-READ_AFTER_A_WRITE = {
-    "schedule": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
-    "commit": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
+READ_AFTER_A_WRITE: dict[str, set[str]] = {
+    "schedule": {"LLEN", "ZRANGEBYSCORE"},
+    "commit": {"LLEN", "TYPE", "ZRANGEBYSCORE"},
     "retry": {"LLEN"},
     "revert": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
     "declare": {"HGET", "HGETALL"},
-    "promote": {"GETRANGE", "HMGET", "ZRANGE", "ZRANGEBYSCORE"},
-    "expire": {"ZRANGE"},
+    "promote": {"ZRANGE", "ZRANGEBYSCORE"},
+    "expire": {"TYPE", "ZRANGE"},
+    "finish": {"TYPE"},
+    "cancel": {"TYPE"},
+    "redeliver": {"TYPE"},
     "leave": {"GET"},
     "renew": {"HMGET"},
 }
 """By script; all else is read before. Most of these keys were looked at before, so that they cannot fail by themselves:
-what was added goes on to its stream at once, the next due time, the next lease and the catalog are told. A heartbeat
-stays though a lease cannot be renewed, and what a worker gave back stays given back
-though the promoter's key is damaged."""
+what was added goes on to its stream at once, the next due time, the next lease and the catalog are told, and a mailbox
+is asked for its type so that it cannot fail. A heartbeat stays though a lease cannot be renewed, and what a worker gave
+back stays given back though the promoter's key is damaged."""
 
 WRAPPER = """
 local made, wrote, READS = 0, false, {{ {reads} }}

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from scheduler.transitions import Catalog, Commit, Document, Scan, Walked, Word
 
+NEW = "new"
+
 
 def table_of(document_id: str) -> str:
     return document_id.partition(":")[0]
@@ -24,13 +26,16 @@ def id_of(entry: bytes) -> str:
 
 @dataclass
 class Data:
-    """`indexes` holds how far each has been built (None: ready), `entries` what is in it."""
+    """`indexes` holds how far each has been built (None: ready), `entries` what is in it.
+
+    `catalog` is its version; `NEW` until the one that the script made has been learnt from the data set.
+    """
 
     documents: dict[str, Document] = field(default_factory=dict)
     sequence: int = 0
     indexes: dict[str, int | None] = field(default_factory=dict)
     entries: dict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
-    catalog: int = 0
+    catalog: str = "0"
 
     def table(self, table: str) -> list[Document]:
         """In the order of creation."""
@@ -41,7 +46,7 @@ class Data:
         return self.documents.get(document_id, Document(document_id, "", 0, b""))
 
     def known(self) -> Catalog:
-        return Catalog(str(self.catalog), dict(self.indexes))
+        return Catalog(self.catalog, dict(self.indexes))
 
     # Scans
 
@@ -96,7 +101,7 @@ class Data:
         for index in indexes:
             if index not in self.indexes:
                 self.indexes[index] = 0 if self.table(table_of(index)) else None
-                self.catalog += 1
+                self.catalog = NEW
         return self.known()
 
     def forget(self, index: str) -> bool:
@@ -104,13 +109,13 @@ class Data:
             return False
         del self.indexes[index]
         self.entries.pop(index, None)
-        self.catalog += 1
+        self.catalog = NEW
         return True
 
     def reindex(
         self, index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]], catalog: str
     ) -> Word:
-        if self.indexes.get(index) != before or catalog != str(self.catalog):
+        if self.indexes.get(index) != before or catalog != self.catalog:
             return Word.LOST
         self.indexes[index] = after
         for document_id, version, key in rows:

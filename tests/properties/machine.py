@@ -14,7 +14,7 @@ from scheduler import transitions, values
 from scheduler.call import Request
 from scheduler.keys import GROUP
 from scheduler.transitions import Catalog, Commit, Delivery, Finish, Lead, Retry, Scan, Seal, Snapshot, Transition, Word
-from tests.properties.data import entry_of
+from tests.properties.data import NEW, entry_of
 from tests.properties.handler import SCANS, Handler, Part, sort_key
 from tests.properties.model import FINAL, Entry, Model
 from tests.properties.picture import draw
@@ -67,6 +67,7 @@ class Machine(RuleBasedStateMachine):
         self.kinds: dict[str, str] = {}
         self.handlers: dict[str, Handler] = {}
         self.catalogs: list[Catalog] = []
+        self.versions = {"0"}
         self.parts: list[Part] = []
         self.tokens: set[tuple[str, str]] = set()
         self.ended: dict[str, str] = {}
@@ -81,7 +82,11 @@ class Machine(RuleBasedStateMachine):
 
     def _send(self, sent: Sent[T]) -> T:
         self.sent = [*self.sent[-9:], sent]
-        predicted, reply = sent.predict(self.now), self.world.run(sent.transition)
+        predicted: object = sent.predict(self.now)
+        reply = self.world.run(sent.transition)
+        if self.model.data.catalog == NEW:
+            self._learn_catalog()
+            predicted = self.model.data.known() if isinstance(predicted, Catalog) else predicted
         assert reply == predicted
         return reply
 
@@ -95,6 +100,12 @@ class Machine(RuleBasedStateMachine):
         if self.model.successions:  # a follower takes it at once; it lives for ten seconds, and a run may last longer
             self.world.command("DEL", self.world.keys.succession)
             self.model.successions = 0
+
+    def _learn_catalog(self) -> None:
+        """The version that a declare or a forget has made: there was none like it before (C6.1)."""
+        self.model.data.catalog = self.world.indexes()["version"].decode()
+        assert self.model.data.catalog not in self.versions
+        self.versions.add(self.model.data.catalog)
 
     def _learn(self, dump: dict[bytes, Any]) -> None:
         """The ids and tokens of new entries. No job ever has the same token twice (C3.1), or runs before it is due."""
@@ -566,7 +577,7 @@ class Machine(RuleBasedStateMachine):
         (walked,) = self.world.run(transitions.read([], [scan])).walks
         rows = [(one.id, one.version, sort_key(one.data)) for one in walked.documents]
         after = None if len(rows) < limit else walked.documents[-1].created
-        self.parts.append(Part(INDEX, built, after, rows, str(self.model.data.catalog)))
+        self.parts.append(Part(INDEX, built, after, rows, self.model.data.catalog))
 
     @invariant()
     def an_index_that_is_ready_holds_each_document_once(self) -> None:

@@ -17,6 +17,7 @@ from scheduler.transitions import Commit, Document, Expired, Finish, Lead, Redel
 from tests.properties.data import Data
 
 WEEK_MS = 7 * 24 * 3600 * 1000
+TOMBSTONE_MS = 10 * 60 * 1000
 MOST_AT_ONCE = 100
 FINAL = ("success", "failed", "canceled")
 
@@ -215,7 +216,7 @@ class Model:
             self.drop(job)
             self.running.pop(job.id, None)
             kept = {name: value for name, value in job.fields.items() if name not in ("started", "worker", "deaths")}
-            job.fields = kept | {"attempts": delivery.attempt - 1}  # it was not started
+            job.fields = kept | {"attempts": delivery.attempt - 1, "retried": now}  # it was not started
             job.state, job.entry, job.due = None, None, now + delay_ms
             added += dues_of(job)
         self.settle(added, heads, now)
@@ -268,7 +269,7 @@ class Model:
             return Word.SEALED  # C6.4: only who has asked SQL may end it
         if not self.holds(one.reads) or not self.data.holds(one.scans):
             return Word.CONFLICT
-        return Word.STALE if one.writes and one.catalog != str(self.data.catalog) else Word.OK
+        return Word.STALE if one.writes and one.catalog != self.data.catalog else Word.OK
 
     def look_at(self, kind: str, key: str) -> Document:
         """What a mutation reads; its version is '' where it is absent (C6.2)."""
@@ -333,6 +334,7 @@ class Model:
                 job.fields.pop("sealed", None)
             if one.delay_ms:
                 job.entry, job.due = None, now + one.delay_ms
+                job.fields["retried"] = now
                 added += dues_of(job)
             else:
                 self.deliver(job, one.attempts + 1)
@@ -354,6 +356,7 @@ class Model:
                 failed += 1
             elif 1 < deaths < cap:
                 job.entry, job.due = None, now + _pause_ms(job.id, deaths)
+                job.fields["retried"] = now
                 added += dues_of(job)
                 redelivered += 1
             else:
@@ -374,16 +377,19 @@ class Model:
         return Expired(len(ended), None if left is None else max(0, left - now))
 
     def prune(self, limit: int, now: int) -> tuple[int, bool]:
-        """By age, then the oldest past the most (C5.3)."""
+        """By age, then the oldest past the most (C5.3); a tombstone stays for the rest of ten minutes (C2.10)."""
         done = [job for job in self.jobs.values() if job.expires is not None]
         gone = sorted((job for job in done if (job.expires or 0) <= now), key=lambda job: (job.expires, job.id))[:limit]
         excess = max(0, len(done) - len(gone) - self.settings.get("keep_count", 100_000))
         rest = sorted((job for job in done if job not in gone), key=_by_age)
         gone += rest[: min(excess, limit - len(gone))]
         for job in gone:
-            del self.jobs[job.id]
             if self.keys.get(job.asked.key) == job.id:
                 del self.keys[job.asked.key]
+            if now - int(job.fields["completed"]) < TOMBSTONE_MS:
+                job.has_record, job.expires, job.fields, job.entry = False, None, {}, None
+            else:
+                del self.jobs[job.id]
         return len(gone), len(gone) == limit
 
     def renew(
@@ -472,7 +478,7 @@ def _not_after(entry: Entry, last: str) -> bool:
 
 def _pause_ms(job_id: str, deaths: int) -> int:
     """How long a job waits that has been lost before: a part of a time that doubles, by its id."""
-    return math.ceil(min(500 * 2 ** (deaths - 2), 60_000) * (int(job_id[-4:], 36) * 40503 % 65536 + 1) / 65536)
+    return math.ceil(min(500 * 2.0 ** (deaths - 2), 60_000) * (int(job_id[-4:], 36) * 40503 % 65536 + 1) / 65536)
 
 
 def _died(job: Job, now: int, worker: str) -> str:

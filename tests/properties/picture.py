@@ -103,7 +103,7 @@ def _draw_documents(picture: Picture, model: Model) -> None:
         picture.put_scores(f"table:{table}", [(one.created, one.id) for one in data.table(table)])
     picture.put("sequence", data.sequence and encode(data.sequence))
     built: dict[str, Plain] = {index: "ready" if to is None else to for index, to in data.indexes.items()}
-    picture.put_hash("indexes", {**built, "version": data.catalog} if data.catalog else {})
+    picture.put_hash("indexes", {**built, "version": data.catalog} if data.catalog != "0" else {})
     for index, entries in data.entries.items():
         picture.put(f"index:{index}", [part for entry in sorted(entries) for part in (entry, b"0")])
     for token in model.applied:

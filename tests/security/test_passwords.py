@@ -132,7 +132,7 @@ BAD = [
 @pytest.mark.parametrize("bad", BAD)
 def test_a_url_that_cannot_be_read_is_not_shown(bad: str) -> None:
     makers: list[Callable[[str], Any]] = [
-        async_client, blocking_client, lambda one: reader_client(one, 1.0, lambda _: None), Connections,
+        async_client, blocking_client, lambda one: reader_client(one, lambda _: None), Connections,
         lambda one: SyncScheduler(App("jobs"), url=one).open(),
     ]  # fmt: skip
     for make in makers:

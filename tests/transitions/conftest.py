@@ -259,6 +259,10 @@ class World:
         """The catalog."""
         return _fields(self.command("HGETALL", self.key("indexes")))
 
+    def catalog(self) -> str:
+        """The version of the catalog."""
+        return self.run(transitions.declare()).version
+
     def mail(self, mailbox: str) -> list[str]:
         return [job_id.decode() for job_id in self.command("LRANGE", self.keys.mail(mailbox), 0, -1)]
 

@@ -88,9 +88,17 @@ def test_each_has_its_own_word(world: World) -> None:
     assert (world.state(stale.job_id), world.state(good.job_id)) == ("pending", "inProgress")
 
 
-@pytest.mark.parametrize("key", ["running", "ready:q", "status"])
-def test_wrong_type(world: World, key: str) -> None:
+def test_wrong_type(world: World) -> None:
     # C3.6
     first, second = world.deliver(kind="action", queue="r"), world.deliver(kind="action")
-    world.break_key(f"status:{second.job_id}" if key == "status" else key)
+    world.break_key("running")
     world.refuses(transitions.begin([first, second], WORKER, 1000, NOW))
+
+
+@pytest.mark.parametrize("key", ["ready:q", "status"])
+def test_a_damaged_job_keeps_no_other_from_its_start(world: World, key: str) -> None:
+    # C3.6
+    damaged, sound = world.deliver(kind="action"), world.deliver(kind="action", queue="r")
+    world.break_key(f"status:{damaged.job_id}" if key == "status" else key)
+    assert world.run(transitions.begin([damaged, sound], WORKER, 1000, NOW)) == [Word.LOST, Word.OK]
+    assert world.state(sound.job_id) == "inProgress"

@@ -121,11 +121,23 @@ def test_mail_and_key(world: World) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["running", "due:q", "ready:q", "done:canceled", "expiry", f"stats:{NAME}", "settings", "status", "job", "mail:m"],
+    ["running", "due:q", "ready:q", "done:canceled", "expiry", "settings"],
 )
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     first, second = world.schedule(queue="r", name="other"), world.schedule()
-    world.run(transitions.watch(second, "m"))
-    world.break_key(f"{key}:{second}" if key in ("status", "job") else key)
+    world.break_key(key)
     world.refuses(transitions.cancel([first, second], NOW))
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome"),
+    [("status", "unknown"), ("job", "unknown"), (f"stats:{NAME}", "canceled"), ("mail:m", "canceled")],
+)
+def test_a_damaged_job_keeps_no_other_from_being_canceled(world: World, key: str, outcome: str) -> None:
+    # C4
+    damaged, sound = world.schedule(delay=9), world.schedule(delay=9)
+    world.run(transitions.watch(damaged, "m"))
+    world.break_key(f"{key}:{damaged}" if key in ("status", "job") else key)
+    assert world.cancel(damaged, sound) == [CancelOutcome(outcome), CancelOutcome.CANCELED]
+    assert world.state(sound) == "canceled"

@@ -350,11 +350,9 @@ SHARED = [
     "done:canceled",
     "expiry",
     "settings",
-    f"stats:{NAME}",
 ]
 OWN = [
-    "doc:t:1", "table:t", "index:t:a", "due:q", "ready:q", "due:r", "ready:r", "running", "stats:victim", "stats:born",
-    "status", "status of the victim", "job of the victim", "mail:m",
+    "doc:t:1", "table:t", "index:t:a", "due:q", "ready:q", "due:r", "ready:r", "running",
 ]  # fmt: skip
 
 
@@ -409,6 +407,18 @@ def test_wrong_type_of_a_later_job(world: World, key: str) -> None:
     # The call broke off before it sent on what is due: that is left to the promoter.
     world.run(transitions.promote("p1", 1000, 10, NOW))
     assert world.ready("p") == [child.id]
+
+
+@pytest.mark.parametrize(
+    "key", ["status", "status of the victim", "job of the victim", "mail:m", f"stats:{NAME}", "stats:victim"]
+)
+def test_a_damaged_key_of_one_job_costs_no_other(world: World, key: str) -> None:
+    # C3.1, C4: a job whose status is damaged has lost its delivery; a victim that is damaged is none.
+    damaged, sound = break_one(world, key), world.commit_of(world.deliver(queue="p"))
+    lost = key == "status"
+    assert world.run(of(damaged, sound)) == [Word.LOST if lost else Word.OK, Word.OK]
+    assert world.exists("doc:t:1") == (not lost)
+    assert world.state(sound.delivery.job_id) == "success"
 
 
 def test_a_read_of_the_wrong_type(world: World) -> None:

@@ -79,15 +79,23 @@ def test_mail_and_key(world: World) -> None:
     assert world.exists("key:k", f"job:{delivery.job_id}") == 0
 
 
-@pytest.mark.parametrize(
-    "key", ["running", "done:failed", "expiry", f"stats:{NAME}", "settings", "status", "job", "mail:m"]
-)
+@pytest.mark.parametrize("key", ["status", "job", f"stats:{NAME}", "mail:m"])
+def test_a_damaged_job_fails_as_the_others_do(world: World, key: str) -> None:
+    # C3.5: only what has begun is in progress, so it is failed, and never run again.
+    damaged, other = world.begin(lease_ms=1), world.begin(lease_ms=2, name="other")
+    world.run(transitions.watch(damaged.job_id, "m"))
+    world.break_key(f"{key}:{damaged.job_id}" if key in ("status", "job") else key)
+    assert world.run(transitions.expire(10, ERROR, NOW + 2)) == Expired(2, None)
+    assert [world.status(one.job_id)["state"] for one in (damaged, other)] == [b"failed"] * 2
+    assert len(world.command("ZRANGE", world.keys.done("failed"), 0, -1)) == 2
+
+
+@pytest.mark.parametrize("key", ["running", "done:failed", "expiry", "settings"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     world.begin(lease_ms=1, name="other")
-    second = world.begin(lease_ms=2)
-    world.run(transitions.watch(second.job_id, "m"))
-    world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
+    world.begin(lease_ms=2)
+    world.break_key(key)
     world.refuses(transitions.expire(10, ERROR, NOW + 2))
 
 

@@ -112,15 +112,43 @@ def test_retention(world: World, settings: dict[str, int], keep: int) -> None:
     assert int(world.command("ZSCORE", world.key("expiry"), delivery.job_id)) == NOW + keep
 
 
-@pytest.mark.parametrize(
-    "key", ["running", "done:success", "done:failed", "expiry", f"stats:{NAME}", "settings", "status", "mail:m"]
-)
+@pytest.mark.parametrize("key", ["running", "done:success", "done:failed", "expiry", "settings"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     first, second = world.begin(name="other"), world.begin()
-    world.run(transitions.watch(second.job_id, "m"))
-    world.break_key(f"status:{second.job_id}" if key == "status" else key)
+    world.break_key(key)
     world.refuses(transitions.finish([world.end(first, name="other"), world.end(second)], NOW))
+
+
+def test_a_damaged_job_keeps_no_other_from_its_end(world: World) -> None:
+    # C5.1
+    damaged, sound = world.begin(), world.begin()
+    world.break_key(f"status:{damaged.job_id}")
+    assert world.run(transitions.finish([world.end(damaged), world.end(sound)], NOW)) == [Word.LOST, Word.OK]
+    assert world.state(sound.job_id) == "success"
+
+
+@pytest.mark.parametrize("broken", ["another type", "no number", "too large"])
+def test_damaged_counters_keep_no_job_from_its_end(world: World, broken: str) -> None:
+    # C5.1: they count no more; what is written cannot fail half-way.
+    delivery = world.begin()
+    if broken == "another type":
+        world.break_key(f"stats:{NAME}")
+    else:
+        world.command("HSET", world.keys.stats(NAME), "success", "many" if broken == "no number" else 2**63 - 1)
+    before = world.dump()[world.keys.stats(NAME).encode()]
+    assert world.finish(delivery) is Word.OK
+    assert world.dump()[world.keys.stats(NAME).encode()] == before
+
+
+def test_a_damaged_mailbox_keeps_no_job_from_its_end(world: World) -> None:
+    # C5.1, C5.4: and the other waiters get their mail.
+    delivery = world.begin()
+    for mailbox in ("a", "m"):
+        world.run(transitions.watch(delivery.job_id, mailbox))
+    world.break_key("mail:a")
+    assert world.finish(delivery) is Word.OK
+    assert world.mail("m") == [delivery.job_id]
 
 
 def test_settings_that_are_no_number(world: World) -> None:

@@ -49,7 +49,9 @@ def every_kind_of_key(world: World) -> list[str]:
     world.run(transitions.declare(["t:f,g", "old:f"]))
     commit = Commit(Delivery("", "", "", "direct", 1), NAME, "", 0, "success", RESULT)
     assert world.run(transitions.commit([commit], WORKER, NOW)) == [Word.OK]
-    world.write(("add", "t:1", b""), entries=[("add", "t:f,g", "t:1", b"\x02\x02")], catalog="2", conflicts=1)
+    world.write(
+        ("add", "t:1", b""), entries=[("add", "t:f,g", "t:1", b"\x02\x02")], catalog=world.catalog(), conflicts=1
+    )
     return [running.job_id, watched.job_id, world.in_state("failed").job_id]
 
 

@@ -70,3 +70,12 @@ def test_the_promoters_lease(world: World, leader: str, left: int) -> None:
     world.run(transitions.promote(leader, 2000, 10, NOW))
     world.run(leave())
     assert (world.exists("promoter"), world.exists("succession")) == (left, 1 - left)
+
+
+@pytest.mark.parametrize("key", ["job", "status"])
+def test_a_damaged_job_keeps_no_other_from_being_given_back(world: World, key: str) -> None:
+    # C3.3: what has neither begun nor ended runs; without a spec the next worker fails it.
+    damaged, sound = world.deliver(), world.deliver()
+    world.break_key(f"{key}:{damaged.job_id}")
+    assert world.run(leave("q")) == 2
+    assert [one.job_id for one in world.claim()] == [damaged.job_id, sound.job_id]

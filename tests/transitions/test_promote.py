@@ -125,6 +125,17 @@ def test_a_damaged_queue_holds_up_no_other(world: World, key: str) -> None:
     assert world.ready("r") == [other]
 
 
+@pytest.mark.parametrize("key", ["status", "job"])
+def test_a_damaged_job_holds_up_no_other(world: World, key: str) -> None:
+    # C7.3: it is delivered: what has not begun can begin, and without a spec the worker fails it.
+    damaged, sound = world.schedule(delay=1), world.schedule(delay=2)
+    world.break_key(f"{key}:{damaged}")
+    assert world.run(promote(NOW + 2)).moved == 2
+    assert world.ready() == [damaged, sound]
+    assert ["spec" in fields for _, fields in world.entries()] == [key == "status", True]
+    assert [world.commit(one) for one in world.claim()] == [Word.OK, Word.OK]
+
+
 @pytest.mark.parametrize("key", ["promoter", "queues"])
 def test_wrong_type(world: World, key: str) -> None:
     # C7.3

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from scheduler import transitions
+from scheduler.job import CancelOutcome
+from scheduler.transitions import Word
 from tests.transitions.conftest import NOW, World
 
 KEEP = 1000
+TEN_MINUTES = 600_000
 
 
 def ended(world: World, count: int, state: str = "success") -> list[str]:
@@ -23,13 +26,14 @@ def test_empty(world: World) -> None:
     assert world.changes_nothing(transitions.prune(10, NOW)) == (0, False)
 
 
-@pytest.mark.parametrize(("at", "removed"), [(KEEP - 1, 0), (KEEP, 1), (KEEP + 1, 1)], ids=["before", "exact", "after"])
+@pytest.mark.parametrize("keep", [TEN_MINUTES, TEN_MINUTES + 1, TEN_MINUTES * 9])
+@pytest.mark.parametrize(("at", "removed"), [(-1, 0), (0, 1), (1, 1)], ids=["before", "exact", "after"])
 @pytest.mark.parametrize("state", ["success", "failed", "canceled", "canceled action"])
-def test_age(world: World, state: str, at: int, removed: int) -> None:
+def test_age(world: World, state: str, at: int, removed: int, keep: int) -> None:
     # C5.3: with nothing of the job left.
-    world.settings(keep_ms=KEEP)
+    world.settings(keep_ms=keep)
     delivery = world.in_state(state, key="k")
-    assert world.run(transitions.prune(10, NOW + at)) == (removed, False)
+    assert world.run(transitions.prune(10, NOW + keep + at)) == (removed, False)
     assert (world.job(delivery.job_id) is None) == bool(removed)
     left = [key for key in world.all_keys() if delivery.job_id.encode() in key or key.endswith(b":key:k")]
     assert len(left) == (0 if removed else 3)
@@ -100,11 +104,67 @@ def test_a_key_that_another_job_holds(world: World) -> None:
     assert (world.job(ended_id), world.command("GET", world.key("key:k"))) == (None, b"another")
 
 
-@pytest.mark.parametrize("key", ["expiry", "done:success", "done:failed", "settings", "job", "key:k"])
+@pytest.mark.parametrize("by", ["age", "count"])
+@pytest.mark.parametrize(
+    ("age", "left"), [(KEEP, TEN_MINUTES - KEEP), (TEN_MINUTES - 60_000, 60_000), (TEN_MINUTES, 0), (-9, 0)]
+)
+@pytest.mark.parametrize("state", ["success", "failed", "canceled"])
+def test_a_tombstone_stays_for_the_rest_of_ten_minutes(world: World, state: str, age: int, left: int, by: str) -> None:
+    """C2.10, C5.3: a call that was sent again after its job had ended and was removed made the job anew."""
+    world.settings(**({"keep_ms": 1} if by == "age" else {"keep_count": 0}))
+    request = world.request(key="k")
+    call = transitions.schedule([request], NOW)
+    world.run(call)
+    (delivery,) = world.claim()
+    if state == "canceled":
+        world.cancel(delivery.job_id)
+    else:
+        world.commit(delivery, state, key="k")
+    world.run(transitions.prune(10, NOW + age if age > 0 else NOW + TEN_MINUTES * 99))
+    status = world.keys.status(request.id)
+    if left == 0:
+        assert [key for key in world.all_keys() if request.id.encode() in key] == []
+        return
+    assert world.status(request.id) == {"state": state.encode()}
+    assert left - 30_000 < int(world.command("PTTL", status)) <= left
+    assert (world.job(request.id), world.exists("key:k", "expiry", f"done:{state}")) == (None, 0)
+    world.command("PERSIST", status)
+    assert world.changes_nothing(call) == [(Word.EXISTS, request.id)]
+    assert world.changes_nothing(transitions.cancel([request.id])) == [CancelOutcome.FINISHED]
+    assert world.changes_nothing(transitions.watch(request.id, "m")) is Word.FINISHED
+
+
+def test_a_tombstone_never_lives_longer_than_ten_minutes(world: World) -> None:
+    # C5.3: also where the server's clock went back.
+    world.settings(keep_count=0)
+    delivery = world.in_state("success")
+    world.run(transitions.prune(10, NOW - 10 * TEN_MINUTES))
+    assert 0 < int(world.command("PTTL", world.keys.status(delivery.job_id))) <= TEN_MINUTES
+
+
+@pytest.mark.parametrize("key", ["job", "status", "key:k"])
+def test_a_damaged_job_keeps_no_other(world: World, key: str) -> None:
+    # C5.3: it goes too.
+    world.settings(keep_ms=TEN_MINUTES)
+    damaged = world.in_state("success", key="k")
+    ended(world, 1)
+    world.break_key(f"{key}:{damaged.job_id}" if key in ("job", "status") else key)
+    assert world.run(transitions.prune(10, world.now + TEN_MINUTES)) == (2, False)
+    assert world.exists(f"job:{damaged.job_id}", f"status:{damaged.job_id}", "expiry", "done:success") == 0
+
+
+def test_settings_that_are_no_number(world: World) -> None:
+    # C5.3: what is damaged counts as not set, and records go all the same.
+    world.settings(keep_ms=KEEP)
+    ended(world, 1)
+    world.command("HSET", world.key("settings"), "keep_count", "many")
+    assert world.run(transitions.prune(10, world.now + KEEP)) == (1, False)
+
+
+@pytest.mark.parametrize("key", ["expiry", "done:success", "done:failed", "settings"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     world.settings(keep_ms=KEEP)
     ended(world, 1)
-    second = world.in_state("success", key="k")
-    world.break_key(f"job:{second.job_id}" if key == "job" else key)
+    world.break_key(key)
     world.refuses(transitions.prune(10, world.now + 8 * 24 * 3600 * 1000))

@@ -166,7 +166,7 @@ def test_a_scan_is_not_cut_by_the_documents_asked_for(world: World) -> None:
     assert (len(walked.documents), walked.cut) == (1, False)
 
 
-@pytest.mark.parametrize("key", ["sequence", "doc:t:1", "status:j", "key:k", "table:t", "index:t:f", "doc:t:2"])
+@pytest.mark.parametrize("key", ["sequence", "doc:t:1", "table:t", "index:t:f", "doc:t:2"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     world.make_ready("t:f")
@@ -177,6 +177,15 @@ def test_wrong_type(world: World, key: str) -> None:
         Scan("index:t:f", "BYLEX", "-", "+", "desc", 9),
     ]
     world.refuses(transitions.read([("doc", "t:1"), ("job", "j"), ("key", "k")], scans))
+
+
+def test_a_damaged_key_is_as_good_as_none(world: World) -> None:
+    # C6.2: it costs nobody else who asks in the same call.
+    job_id = world.schedule()
+    for key in (f"status:{job_id}", "status:j", "key:k"):
+        world.break_key(key)
+    assert [world.read("job", one).version for one in (job_id, "j")] == ["pending", ""]
+    assert world.read("key", "k").version == ""
 
 
 @pytest.mark.parametrize("state", ["", "0", "3"])

@@ -213,15 +213,35 @@ def dying(world: World, queue: str, name: str) -> Delivery:
     return delivery
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["queues", "done:failed", "expiry", f"stats:{NAME}", "settings", "status", "job", "mail:m-q"],
-)
+@pytest.mark.parametrize("key", ["job", f"stats:{NAME}", "mail:m-q", "deaths"])
+def test_a_damaged_job_is_judged_as_the_others_are(world: World, key: str) -> None:
+    # C3.4
+    other, damaged = dying(world, "r", "other"), dying(world, "q", NAME)
+    if key == "deaths":
+        world.command("HSET", world.keys.status(damaged.job_id), "deaths", "many")
+    else:
+        world.break_key(f"job:{damaged.job_id}" if key == "job" else key)
+    again = key == "deaths"
+    assert world.run(redeliver()) == Redelivered(int(again), 2 - again, 0, False)
+    assert (world.state(other.job_id), world.state(damaged.job_id)) == ("failed", "pending" if again else "failed")
+
+
+def test_a_damaged_status_is_made_anew(world: World) -> None:
+    # C3.3, C3.6: what has an entry has neither begun nor ended, so it runs, and whoever held it has lost it.
+    lost = lose(world)
+    world.break_key(f"status:{lost.job_id}")
+    assert world.run(redeliver()) == Redelivered(1, 0, 0, False)
+    (again,) = world.claim()
+    assert (again.job_id, again.attempt) == (lost.job_id, 2)
+    assert (world.commit(lost), world.commit(again)) == (Word.LOST, Word.OK)
+
+
+@pytest.mark.parametrize("key", ["queues", "done:failed", "expiry", "settings"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     dying(world, "r", "other")
-    second = dying(world, "q", NAME)
-    world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
+    dying(world, "q", NAME)
+    world.break_key(key)
     world.refuses(redeliver())
 
 

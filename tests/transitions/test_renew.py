@@ -93,3 +93,13 @@ def test_many_entries(world: World) -> None:
     world.run(transitions.promote("p", 1000, 500, NOW + 1))
     held: list[Delivery] = world.claim()
     assert len(world.run(renew({}, {"q": [delivery.entry for delivery in held]})).held["q"]) == 500
+
+
+def test_a_damaged_job_costs_no_other_its_lease(world: World) -> None:
+    """C3.5: one status of the wrong type, and all that its worker held was taken away and run again elsewhere."""
+    damaged, action, mutation = world.begin(), world.begin(), world.deliver()
+    world.break_key(f"status:{damaged.job_id}")
+    actions = {one.job_id: one.token for one in (damaged, action)}
+    reply = world.run(renew(actions, {"q": [mutation.entry]}, NOW + 500))
+    assert reply == Renewed(NOW + 500, [damaged.job_id], [], {"q": {mutation.entry}})
+    assert int(world.command("ZSCORE", world.keys.running, action.job_id)) == NOW + 1500

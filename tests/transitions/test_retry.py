@@ -30,7 +30,7 @@ def test_later(world: World) -> None:
     delivery = world.deliver()
     assert world.run(transitions.retry([Retry(delivery, 1, 500)], NOW)) == [Word.OK]
     assert (world.ready(), world.due(), world.wakes()) == ([], {delivery.job_id: NOW + 500}, 1)
-    assert world.status(delivery.job_id) == {"attempts": b"1"}
+    assert world.status(delivery.job_id) == {"attempts": b"1", "retried": str(NOW).encode()}
     world.run(transitions.promote("p", 1000, 10, NOW + 499))
     assert world.ready() == []
     world.run(transitions.promote("p", 1000, 10, NOW + 500))
@@ -86,9 +86,19 @@ def test_conflicts_are_counted(world: World, delay: int) -> None:
     assert world.changes_nothing(call) == [Word.LOST] * 3
 
 
-@pytest.mark.parametrize("key", ["wake", "due:q", "ready:q", "queues", "status", "job", f"stats:{NAME}"])
+@pytest.mark.parametrize("key", ["status", "job", f"stats:{NAME}"])
+def test_a_damaged_job_keeps_no_other_from_being_given_back(world: World, key: str) -> None:
+    # C3.3
+    damaged, sound = world.deliver(), world.deliver()
+    world.break_key(f"{key}:{damaged.job_id}" if key in ("status", "job") else key)
+    words = world.run(transitions.retry([Retry(damaged, 1, 0, NAME, 1), Retry(sound, 1, 0)], NOW))
+    assert words == [Word.LOST if key == "status" else Word.OK, Word.OK]
+    assert sound.job_id in world.ready()
+
+
+@pytest.mark.parametrize("key", ["wake", "due:q", "ready:q", "queues"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     first, second = world.deliver(queue="r"), world.deliver()
-    world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
+    world.break_key(key)
     world.refuses(transitions.retry([Retry(first, 1, 0), Retry(second, 1, 500, NAME, 1)], NOW))

@@ -9,6 +9,9 @@ from scheduler.transitions import Delivery, Word
 from tests.transitions.conftest import NOW, WORKER, World
 
 
+AGAIN = {"attempts": b"0", "retried": str(NOW).encode()}
+
+
 def revert(world: World, delivery: Delivery, delay_ms: int = 500, now: int = NOW) -> Word:
     (word,) = world.run(transitions.revert([delivery], WORKER, delay_ms, now))
     return word
@@ -23,7 +26,7 @@ def test_normal(world: World) -> None:
     delivery = world.begin()
     world.command("DEL", world.keys.wake)
     assert revert(world, delivery) is Word.OK
-    assert (world.state(delivery.job_id), world.status(delivery.job_id)) == ("pending", {"attempts": b"0"})
+    assert (world.state(delivery.job_id), world.status(delivery.job_id)) == ("pending", AGAIN)
     assert world.command("ZCARD", world.keys.running) == 0
     assert (world.ready(), world.due(), world.wakes()) == ([], {delivery.job_id: NOW + 500}, 1)
     job = world.job(delivery.job_id)
@@ -64,7 +67,7 @@ def test_the_begin_was_lost_with_the_server(world: World) -> None:
     assert revert(world, delivery) is Word.OK
     assert (world.ready(), world.due()) == ([], {delivery.job_id: NOW + 500})
     assert world.command("XPENDING", world.keys.ready("q"), "workers")[0] == 0
-    assert world.status(delivery.job_id) == {"attempts": b"0"}
+    assert world.status(delivery.job_id) == AGAIN
 
 
 def test_twice(world: World) -> None:
@@ -108,9 +111,19 @@ def test_another_worker(world: World) -> None:
     assert world.changes_nothing(call) == [Word.LOST]
 
 
-@pytest.mark.parametrize("key", ["wake", "running", "due:q", "ready:q", "queues", "status", "job"])
+@pytest.mark.parametrize("key", ["status", "job"])
+def test_a_damaged_job_keeps_no_other_from_being_given_back(world: World, key: str) -> None:
+    # C7.2
+    damaged, sound = world.begin(), world.begin()
+    world.break_key(f"{key}:{damaged.job_id}")
+    words = world.run(transitions.revert([damaged, sound], WORKER, 500, NOW))
+    assert words == [Word.LOST if key == "status" else Word.OK, Word.OK]
+    assert sound.job_id in world.due()
+
+
+@pytest.mark.parametrize("key", ["wake", "running", "due:q", "ready:q", "queues"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     first, second = world.begin(queue="r"), world.begin()
-    world.break_key(f"{key}:{second.job_id}" if key in ("status", "job") else key)
+    world.break_key(key)
     world.refuses(transitions.revert([first, second], WORKER, 500, NOW))

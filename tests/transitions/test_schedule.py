@@ -215,18 +215,46 @@ def test_only_a_new_earliest_job_wakes(world: World, delay: int, wakes: int) -> 
     assert world.wakes() == wakes
 
 
-@pytest.mark.parametrize("key", ["wake", "queues", "due:q", "ready:q", "key:k"])
+@pytest.mark.parametrize("key", ["wake", "queues", "due:q", "ready:q"])
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     world.break_key(key)
     world.refuses(transitions.schedule([world.request(queue="r"), world.request(key="k")], NOW))
 
 
-@pytest.mark.parametrize("key", ["done:canceled", "done:success", "expiry", f"stats:{NAME}", "settings", "status:P"])
+@pytest.mark.parametrize("key", ["done:canceled", "done:success", "expiry", "settings"])
 def test_wrong_type_for_a_job_born_canceled(world: World, key: str) -> None:
     # C6.3
     world.break_key(key)
     world.refuses(transitions.schedule([world.request(), world.request(born="canceled", parent="P")], NOW))
+
+
+@pytest.mark.parametrize("key", ["key:k", "status:P", f"stats:{NAME}"])
+def test_a_damaged_key_of_one_job_keeps_none_from_being_scheduled(world: World, key: str) -> None:
+    # C2.8, C2.10: an idempotency key that is damaged stands for nothing.
+    world.break_key(key)
+    requests = [world.request(key="k"), world.request(parent="P"), world.request(born="canceled")]
+    assert [word for word, _ in world.run(transitions.schedule(requests, NOW))] == [Word.OK] * 3
+    assert world.command("GET", world.key("key:k")).decode() == requests[0].id
+
+
+@pytest.mark.parametrize("key", ["status", "job"])
+def test_others_that_are_due_and_damaged_go_on_too(world: World, key: str) -> None:
+    """C6.3: they are looked at after the call's own writes, and half of it stayed when that failed."""
+    damaged = world.schedule(delay=5)
+    world.break_key(f"{key}:{damaged}")
+    world.now += 5
+    mine = world.schedule()
+    assert (world.ready(), list(world.due())) == ([damaged], [mine])
+
+
+def test_attempts_that_are_no_number(world: World) -> None:
+    # C6.3: as above.
+    damaged = world.schedule(delay=5)
+    world.command("HSET", world.keys.status(damaged), "attempts", "many")
+    world.now += 5
+    world.schedule()
+    assert world.ready()[0] == damaged
 
 
 def test_time_comes_from_the_server(world: World) -> None:

@@ -92,12 +92,18 @@ def test_two_that_read_each_other(world: World) -> None:
     assert world.run(transitions.seal(seals, NOW)) == [Word.OK, Word.CONFLICT]
 
 
-@pytest.mark.parametrize("key", ["status", "key:k"])
-def test_wrong_type(world: World, key: str) -> None:
+def test_a_damaged_job_keeps_no_other_from_being_sealed(world: World) -> None:
+    # C6.4
+    damaged, sound = world.deliver(), world.deliver()
+    world.break_key(f"status:{damaged.job_id}")
+    assert world.run(transitions.seal([Seal(damaged), Seal(sound)], NOW)) == [Word.LOST, Word.OK]
+
+
+def test_wrong_type(world: World) -> None:
     # C6.3
     first, second = world.deliver(queue="r"), world.deliver()
-    world.break_key(f"{key}:{second.job_id}" if key == "status" else key)
-    world.refuses(transitions.seal([Seal(first), Seal(second, (("key", "k", ""),))], NOW))
+    world.break_key("doc:t:1")
+    world.refuses(transitions.seal([Seal(first), Seal(second, (("doc", "t:1", ""),))], NOW))
 
 
 # The others

@@ -31,3 +31,15 @@ def test_a_tombstone_is_no_record(world: World) -> None:
     # C5.3
     world.settings(keep_ms=0)
     assert world.run(transitions.show([world.in_state("success").job_id])) == [None]
+
+
+@pytest.mark.parametrize("key", ["job", "status"])
+def test_a_damaged_job_hides_no_other(world: World, key: str) -> None:
+    # C5.4
+    damaged, sound = world.schedule(), world.schedule()
+    world.break_key(f"{key}:{damaged}")
+    first, second = world.changes_nothing(transitions.show([damaged, sound]))
+    assert first is not None
+    assert second is not None
+    assert (first.id, first.state, first.error and first.error.type) == (damaged, "pending", "DamagedJob")
+    assert (second.id, second.error) == (sound, None)

@@ -44,3 +44,11 @@ def test_a_name_within_another(world: World, mailbox: str) -> None:
         world.run(transitions.watch(delivery.job_id, name))
     world.commit(delivery)
     assert world.mail("mail") == world.mail(mailbox) == [delivery.job_id]
+
+
+def test_a_damaged_job(world: World) -> None:
+    # C5.4: nobody waits for what cannot tell its end.
+    job_id = world.schedule(delay=9)
+    world.break_key(f"status:{job_id}")
+    assert world.changes_nothing(transitions.watch(job_id, "m")) is Word.UNKNOWN
+    assert world.changes_nothing(transitions.unwatch(job_id, "m")) is False

@@ -54,4 +54,4 @@ def test_commands_of_includes_count() -> None:
     assert {"HMGET", "XACK", "XDEL", "ZADD"} <= used_by("begin")
     assert "XGROUP|CREATE" in used_by("join")
     assert "XCLAIM" in used_by("renew")
-    assert used_by("tally") == {"HGETALL", "TIME"}
+    assert used_by("tally") == {"HGETALL", "TIME", "TYPE"}

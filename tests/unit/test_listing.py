@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from scheduler import App, InvalidOption, JobPage, MutationContext, SyncScheduler, listing
+from scheduler import (
+    App,
+    InvalidOption,
+    JobPage,
+    MutationContext,
+    SyncScheduler,
+    listing,
+    transitions,
+    values,
+)
 from scheduler.ids import JobId
 from scheduler.job import Job, JobState
 from scheduler.listing import JobFilter
+from scheduler.transitions import Commit, Delivery, Retry, Word
 
 
 @pytest.fixture
@@ -87,6 +97,69 @@ def test_jobs_that_end_between_two_pages_do_not_shift_the_rest(client: SyncSched
     assert set(ids[:30]) <= set(seen)
 
 
+def walk(client: SyncScheduler, between: Callable[[], None]) -> list[str]:
+    """All jobs, a page at a time; `between` happens after the first."""
+    page = client.list(limit=10)
+    ids: list[str] = [job.id for job in page.jobs]
+    between()
+    while page.cursor is not None:
+        page = client.list(limit=10, cursor=page.cursor)
+        ids += [job.id for job in page.jobs]
+    return ids
+
+
+def later(client: SyncScheduler) -> None:
+    """Redis time goes on by a ms at least."""
+    store = client._store
+    assert store is not None
+    began = store.execute("TIME")
+    while store.execute("TIME")[0] == began[0] and int(store.execute("TIME")[1]) // 1000 <= int(began[1]) // 1000:
+        pass
+
+
+def held(client: SyncScheduler, count: int = 30) -> list[Delivery]:
+    """Jobs in a worker's hands."""
+    store = client._store
+    assert store is not None
+    client.schedule_many(client.app.functions["f"].after(0) for _ in range(count))
+    stream = store.keys.ready("default")
+    store.execute("XGROUP", "CREATE", stream, "workers", "0")
+    reply = store.execute("XREADGROUP", "GROUP", "workers", "w", "COUNT", count, "STREAMS", stream, ">")
+    fields = [(entry.decode(), dict(zip(flat[::2], flat[1::2], strict=True))) for entry, flat in reply[0][1]]
+    return [Delivery(f[b"job"].decode(), "default", entry, f[b"token"].decode(), 1) for entry, f in fields]
+
+
+def moves(client: SyncScheduler, how: str, held: list[Delivery]) -> None:
+    store = client._store
+    assert store is not None
+    later(client)
+    match how:
+        case "begun":
+            words = store.run(transitions.begin(held, "w", 60_000))
+        case "ended":
+            commits = [Commit(one, "f", "", 1, "success", values.pack(None, "result")) for one in held]
+            words = store.run(transitions.commit(commits, "w"))
+        case "retried later":
+            words = store.run(transitions.retry([Retry(one, 1, 60_000) for one in held]))
+        case "retried at once":
+            words = store.run(transitions.retry([Retry(one, 1, 0) for one in held]))
+        case _:
+            words = [Word.OK for outcome in client.cancel_many([one.job_id for one in held]) if outcome == "canceled"]
+    assert words == [Word.OK] * len(held)
+
+
+@pytest.mark.parametrize("how", ["canceled", "begun", "ended", "retried later", "retried at once"])
+def test_a_job_that_moves_on_between_two_pages_is_not_listed_twice(client: SyncScheduler, how: str) -> None:
+    """It was listed as pending, and again where it had come to."""
+    jobs = held(client)
+    first = [one.job_id for one in jobs[:10]]
+    ids = walk(client, lambda: moves(client, how, jobs[:10]))
+    assert (ids[:10], len(ids)) == (first, len(set(ids)))
+    assert set(ids) == {one.job_id for one in jobs}
+    later(client)
+    assert len(set(walk(client, lambda: None))) == 30  # a new walk lists them where they are
+
+
 def test_a_page_is_bounded_also_where_nothing_matches(client: SyncScheduler) -> None:
     equals(client, 60)
     page: JobPage = client.list(state="pending", function="other")
@@ -96,17 +169,18 @@ def test_a_page_is_bounded_also_where_nothing_matches(client: SyncScheduler) -> 
     assert client.count(state="pending", function="f") == 60
 
 
-INFINITE = "due:default/inf~1~A"
-LONG = "due:default/5~1~A" + "5~1~A" * 2000
+INFINITE = "7@due:default/inf~1~A"
+LONG = "7@due:default/5~1~A" + "5~1~A" * 2000
 
 
 @pytest.mark.parametrize(
     "cursor",
     [
-        "", "x", "due:default", "99/", "due:nowhere/", "ready:default/%", "due:default/5-0", "ready:default/5~1~A",
-        "due:default/5~1", "due:default/e~1~A", "due:default/nan~1~A", "due:default/5~-1~A",
-        "due:default/5~x~A", "ready:default/5", "ready:default/-", "ready:default/+", "due:default/\r\n",
-        INFINITE, LONG,
+        "", "x", "7@due:default", "7@99/", "7@due:nowhere/", "7@ready:default/%", "7@due:default/5-0",
+        "7@ready:default/5~1~A", "7@due:default/5~1", "7@due:default/e~1~A", "7@due:default/nan~1~A",
+        INFINITE, "7@due:default/5~-1~A", "7@due:default/5~x~A", "7@ready:default/5",
+        "7@ready:default/-", "7@ready:default/+", "7@due:default/\r\n", "due:default/5~1~A", "@due:default/5~1~A",
+        "-1@due:default/5~1~A", "x@due:default/5~1~A", "9" * 17 + "@due:default/5~1~A", LONG,
     ],
     ids=lambda _: "",
 )  # fmt: skip

@@ -73,6 +73,19 @@ async def block_loop(ctx: MutationContext, folder: str, seconds: float) -> int:
     return ctx.attempt
 
 
+@app.mutation
+def deposit_in_thread(ctx: BlockingMutationContext, folder: str, account: str, cents: int) -> int:
+    """As `deposit`, slowly and in a thread."""
+    balance = ctx.db.get(f"accounts:{account}")
+    time.sleep(0.02)
+    if balance is None:
+        ctx.db.insert("accounts", {"cents": cents}, key=account)
+    else:
+        ctx.db.patch(f"accounts:{account}", {"cents": balance["cents"] + cents})
+    ctx.scheduler.run_after(0, note, folder)
+    return ctx.attempt
+
+
 def hold_interpreter(seconds: float) -> None:
     """Nothing else of this process gets to run, as when an extension in C does not give the lock away."""
     ctypes.PyDLL(None).usleep(round(seconds * 1_000_000))

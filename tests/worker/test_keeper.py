@@ -17,7 +17,7 @@ from tests.worker.conftest import Start
 from tests.worker.processes import LEASE_MS, WorkerProcess, is_running, keepers_of, wait_until
 
 ALLOWANCE_S = 2.0
-LEASES_S = 3 * LEASE_MS / 1000
+LEASES_S = 2.25 * LEASE_MS / 1000
 LONG_S = float(os.environ.get("LONG_BLOCK_S") or LEASES_S)
 """How long handlers hold the interpreter; `make test-blocked` says a minute."""
 
@@ -82,7 +82,7 @@ def test_a_worker_killed_while_it_is_kept_is_dead(
     wait_until(lambda: starts(tmp_path, "block_for_good") == [first.pid])
     start_worker()
     started = time.monotonic()
-    wait_until(lambda: time.monotonic() > started + 2 * LEASE_MS / 1000, what="two leases")
+    wait_until(lambda: time.monotonic() > started + LEASES_S, what="two leases")
     assert starts(tmp_path, "block_for_good") == [first.pid]
     first.kill()
     assert scheduler.result(job_id, timeout=LEASE_MS / 1000 + ALLOWANCE_S) == 2

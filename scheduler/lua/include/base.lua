@@ -18,3 +18,15 @@ local function read_clock()
   local seconds, micros = tonumber(time[1]), tonumber(time[2])
   return seconds * 1000 + math.floor(micros / 1000), seconds * 1000 + math.ceil(micros / 1000)
 end
+
+-- When this runs, in microseconds of the server's own clock: a caller's nonce alone comes twice when a call is sent again.
+local function read_moment()
+  local time = redis.call('TIME')
+  return string.format('%x', tonumber(time[1]) * 1000000 + tonumber(time[2]))
+end
+
+-- Whether a key, named after the prefix, is of this type or may become one.
+local function is_of(name, kind)
+  local found = redis.call('TYPE', NS .. name).ok
+  return found == kind or found == 'none'
+end

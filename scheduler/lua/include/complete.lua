@@ -15,10 +15,7 @@ local function keep_ms(name)
 end
 
 -- The types of all that complete() writes besides the job's own keys; called before the first write.
-local function check_complete(name, waiters)
-  for mailbox in (waiters or ''):gmatch('[^ ]+') do
-    redis.call('LLEN', NS .. 'mail:' .. mailbox)
-  end
+local function check_complete(name)
   if kept[name] then
     return
   end
@@ -27,7 +24,15 @@ local function check_complete(name, waiters)
     redis.call('ZCARD', NS .. 'done:' .. state)
   end
   redis.call('ZCARD', NS .. 'expiry')
-  redis.call('HLEN', NS .. 'stats:' .. name)
+  look_at_stats(name)
+end
+
+-- A mailbox of the wrong type gets nothing: no job may wait for its end because of it.
+local function post(mailbox, id)
+  if is_of('mail:' .. mailbox, 'list') then
+    redis.call('RPUSH', NS .. 'mail:' .. mailbox, id)
+    redis.call('PEXPIRE', NS .. 'mail:' .. mailbox, MAILBOX_MS)
+  end
 end
 
 -- `key` is the job's idempotency key or ''; `waiters` what the status holds (false: none); `fields` is HSET's list.
@@ -46,12 +51,11 @@ local function complete(id, state, now, name, key, waiters, fields)
     redis.call('HDEL', status, 'result', 'error')
     redis.call('PEXPIRE', status, TOMBSTONE_MS)
   end
-  redis.call('HINCRBY', NS .. 'stats:' .. name, state, 1)
+  count(name, state, 1)
   if waiters then
     redis.call('HDEL', status, 'waiters')
     for mailbox in waiters:gmatch('[^ ]+') do
-      redis.call('RPUSH', NS .. 'mail:' .. mailbox, id)
-      redis.call('PEXPIRE', NS .. 'mail:' .. mailbox, MAILBOX_MS)
+      post(mailbox, id)
     end
   end
 end

@@ -10,8 +10,13 @@ local function read_create(at)
   }
 end
 
-local function check_create(job)
+-- `runner` is the job whose action makes it, '' for none: canceled while its code runs on, what it schedules from then on is
+-- born canceled (C4, C4.2).
+local function check_create(job, runner)
   look_at_queue(job.queue)
+  if runner ~= '' and (read_status(runner, 'state') or {})[1] == 'canceled' then
+    job.born = 'canceled'
+  end
   if job.born == 'canceled' then
     check_complete(job.name)
   end

@@ -2,16 +2,14 @@
 -- Specs above this size stay in their key, and the worker fetches them.
 local INLINE_BYTES = 4096
 
--- When this run of the script delivers, in microseconds: the caller's nonce alone comes twice when a call is sent again.
-local time = redis.call('TIME')
-local moment = string.format('%x', tonumber(time[1]) * 1000000 + tonumber(time[2]))
+local moment = read_moment()
 
 -- `nonce` is the caller's, with the place in the call; `head` the beginning of the spec, INLINE_BYTES + 1 bytes at most;
--- `poison` nil, or the error that a sealed job past the cap of deaths is to fail with (see redeliver.lua).
+-- nil where its key is damaged: the worker fails it. `poison` nil, or the error that a sealed job past the cap of deaths is to fail with (see redeliver.lua).
 local function deliver(queue, id, attempt, nonce, head, poison)
   local token = nonce .. ':' .. moment
   local entry = { 'XADD', NS .. 'ready:' .. queue, '*', 'job', id, 'token', token, 'attempt', int(attempt) }
-  if #head <= INLINE_BYTES then
+  if head and #head <= INLINE_BYTES then
     entry[#entry + 1] = 'spec'
     entry[#entry + 1] = head
   end
@@ -24,7 +22,14 @@ local function deliver(queue, id, attempt, nonce, head, poison)
 end
 
 local function read_head(id)
-  return redis.call('GETRANGE', NS .. 'job:' .. id, 0, INLINE_BYTES)
+  return read_beginning(id, INLINE_BYTES)
+end
+
+-- A status of the wrong type, of a job that has neither begun nor ended, holds nothing that cannot be made anew: an
+-- action that has begun is in no stream and in no due set. Returns what it says from now on: state, token.
+local function mend_status(id, token)
+  redis.call('DEL', NS .. 'status:' .. id)
+  return { false, token }
 end
 
 local function drop_entry(queue, entry)

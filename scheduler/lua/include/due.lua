@@ -18,9 +18,7 @@ end
 
 -- Whether both keys of a queue have their types.
 local function is_sound(queue)
-  local due = redis.call('TYPE', NS .. 'due:' .. queue).ok
-  local ready = redis.call('TYPE', NS .. 'ready:' .. queue).ok
-  return (due == 'zset' or due == 'none') and (ready == 'stream' or ready == 'none')
+  return is_of('due:' .. queue, 'zset') and is_of('ready:' .. queue, 'stream')
 end
 
 local function check_wake()
@@ -42,7 +40,8 @@ local function add_due(queue, id, due, now)
 end
 
 -- Moves the earliest due jobs of a queue to its ready stream, in order (C3.7); at most `limit` (below unpack's bound).
--- Returns how many left the set. A member without a spec or already finished is dropped.
+-- Returns how many left the set. A member without a spec or already finished is dropped. Nothing here can fail: what
+-- became due goes on after the writes of a call, and with it go others that nobody has looked at.
 local function promote_queue(queue, limit, now, nonce)
   local due = NS .. 'due:' .. queue
   local ids = redis.call('ZRANGEBYSCORE', due, '-inf', int(now), 'LIMIT', 0, limit)
@@ -52,12 +51,13 @@ local function promote_queue(queue, limit, now, nonce)
   local heads, status = {}, {}
   for i, id in ipairs(ids) do
     heads[i] = read_head(id)
-    status[i] = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'attempts')
+    status[i] = read_status(id, 'state', 'attempts')
   end
   redis.call('ZREM', due, unpack(ids))
   for i, id in ipairs(ids) do
-    if heads[i] ~= '' and not status[i][1] then
-      deliver(queue, id, tonumber(status[i][2] or 0) + 1, nonce .. ':' .. queue .. ':' .. i, heads[i])
+    local found = status[i] or mend_status(id)
+    if heads[i] ~= '' and not found[1] then
+      deliver(queue, id, (tonumber(found[2] or '') or 0) + 1, nonce .. ':' .. queue .. ':' .. i, heads[i])
     end
   end
   return #ids

@@ -4,10 +4,10 @@ local function version_of(kind, key)
   if kind == 'doc' then
     return redis.call('HGET', NS .. 'doc:' .. key, 'version') or ''
   elseif kind == 'job' then
-    local status = redis.call('HMGET', NS .. 'status:' .. key, 'state', 'sealed')
+    local status = read_status(key, 'state', 'sealed') or {}
     return status[1] or (status[2] and 'sealed') or (redis.call('EXISTS', NS .. 'job:' .. key) == 1 and 'pending' or '')
   end
-  return redis.call('GET', NS .. 'key:' .. key) or ''
+  return read_key(key) or ''
 end
 
 -- A scan walks part of a table or of an index. ARGV of one, SCAN_ARGS of them: key after the prefix, 'BYSCORE' | 'BYLEX',

@@ -2,19 +2,21 @@
 
 -- Returns the outcome as a word, and what withdraw() needs.
 local function look_at_job(id)
-  local status = redis.call('HMGET', NS .. 'status:' .. id, 'state', 'entry', 'waiters', 'sealed')
-  local head = redis.call('GETRANGE', NS .. 'job:' .. id, 0, SPEC_HEADER_BYTES)
+  local status = read_status(id, 'state', 'entry', 'waiters', 'sealed')
+  if not status then
+    return 'UNKNOWN', { id = id }
+  end
   local job = { id = id, entry = status[2], waiters = status[3] }
   -- Sealed: its SQL may have committed already, so it is too late (C4: committed first, cancel changes nothing).
   if status[1] == 'success' or status[1] == 'failed' or status[1] == 'canceled' or (not status[1] and status[4]) then
     return 'FINISHED', job
   end
-  job.queue, job.name, job.key = read_spec(head)
+  job.queue, job.name, job.key = read_spec(read_beginning(id, SPEC_HEADER_BYTES) or '')
   if not job.queue then
     return 'UNKNOWN', job
   end
   look_at_queue(job.queue)
-  check_complete(job.name, job.waiters)
+  check_complete(job.name)
   redis.call('ZCARD', NS .. 'running')
   if status[1] == 'inProgress' then
     return 'RUNNING', job

@@ -11,13 +11,12 @@ import click
 from rich.console import Console
 
 from tests import servers
-from tests.faults.chaos import columns, report, timetable
+from tests.faults.chaos import report, timetable
 from tests.faults.chaos.phase import Outcome, Place, run
-from tests.faults.chaos.timetable import Phase
+from tests.faults.chaos.plan import plan_run
 from tests.worker.processes import ROOT
 
 FOLDER = ROOT / "build" / "chaos"
-QUIET_S, QUIET_JOBS = 15.0, 1_500
 
 console = Console(highlight=False, soft_wrap=True, width=120)
 
@@ -35,7 +34,7 @@ def main(seed: int | None, long: bool, schedule: Path | None, server: str, scale
     folder = FOLDER / str(seed)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    phases = timetable.load(schedule) if schedule is not None else planned_phases(seed, long=long, scale=scale)
+    phases = timetable.load(schedule) if schedule is not None else plan_run(seed, long=long, scale=scale)
     timetable.save(folder / "schedule.jsonl", phases)
     console.print(f"seed {seed}, {folder.relative_to(ROOT)}/schedule.jsonl")
     outcomes: list[Outcome] = []
@@ -49,18 +48,6 @@ def main(seed: int | None, long: bool, schedule: Path | None, server: str, scale
         console.print(f"[bold red]{wrong} violations[/]; again: make chaos SEED={seed}{' LONG=1' if long else ''}")
         raise click.exceptions.Exit(1)
     console.print(f"[green]every promise was kept[/] (seed {seed}, {time.monotonic() - started:.0f} s)")
-
-
-def planned_phases(seed: int, *, long: bool, scale: float = 1.0) -> list[Phase]:
-    """All phases of a run, in order: a quiet one first."""
-    column, jobs = (columns.LONG, columns.LONG_JOBS) if long else (columns.CI, columns.CI_JOBS)
-    rounds = columns.LONG_ROUNDS if long else 1
-    quiet = Phase(columns.QUIET, seed, QUIET_S, QUIET_JOBS, ())
-    return [quiet] + [
-        timetable.phase_of(share, seed + number)
-        for number in range(rounds)
-        for share in columns.shares(column, jobs, rounds, number, scale)
-    ]
 
 
 def _tell(started: float, text: str) -> None:

@@ -55,9 +55,7 @@ class Share:
     faults: Mapping[str, int]
 
 
-def shares(
-    column: Mapping[str, int], jobs: int, rounds: int, number: int, scale: float = 1.0
-) -> Iterator[Share]:
+def shares(column: Mapping[str, int], jobs: int, rounds: int, number: int, scale: float = 1.0) -> Iterator[Share]:
     """Deal a column out to the phases of round `number` (from 0) of `rounds`. All rounds together make the column.
 
     With `scale` only that part of everything, the seconds too: for trying out.

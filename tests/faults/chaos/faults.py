@@ -135,6 +135,28 @@ class PowerCut(Restart):
         return True
 
 
+class Failover(Fault):
+    """Redis dies, and its replica takes its place; a new replica is made for the next time."""
+
+    def inject(self, world: World) -> bool:
+        replica = world.replica
+        if replica is None or not replica.follows():
+            return False
+        world.server.kill()
+        return True
+
+    def undo(self, world: World) -> bool:
+        replica = world.replica
+        assert replica is not None
+        replica.promote()
+        world.others.append(world.server)
+        world.server = replica
+        world.proxy.retarget(replica.url)
+        world.proxy.cut_all()
+        world.replica = world.add_server(replica)
+        return True
+
+
 class Full(Fault):
     """Memory is full for a while."""
 
@@ -198,16 +220,17 @@ class Destroy(Fault):
 
 
 class Forget(Fault):
-    """A consumer is deleted, with all that it holds."""
+    """A consumer is deleted while it holds entries: they stay in the stream, and nobody is ever handed them again."""
 
     def inject(self, world: World) -> bool:
         ready = world.keys.ready("default")
         found: Any = world.server.admin.xinfo_consumers(ready, GROUP)
-        if not found:
+        holding = [one["name"] for one in found if one["pending"]]
+        if not holding:
             return False
-        one = self.choose(sorted(found, key=lambda consumer: (consumer["pending"] == 0, consumer["name"])))
-        world.details["entries of deleted consumers"] += world.server.admin.xgroup_delconsumer(ready, GROUP, one["name"])
-        return True
+        taken = int(world.server.admin.xgroup_delconsumer(ready, GROUP, self.choose(sorted(holding))))
+        world.details["entries of deleted consumers"] += taken
+        return taken > 0
 
 
 class Roll(Fault):
@@ -233,6 +256,7 @@ class Storm(Fault):
 
 KINDS: dict[str, type[Fault]] = {
     columns.KILL: Kill, columns.STOP: Stop, columns.CUT: Cut, columns.RESTART: Restart, columns.POWER: PowerCut,
+    columns.FAILOVER: Failover,
     columns.FULL: Full, columns.SLOW: Slow, columns.JUMP: Jump, columns.FLUSH: Flush, columns.DESTROY: Destroy,
     columns.FORGET: Forget, columns.ROLL: Roll, columns.STORM: Storm,
 }  # fmt: skip

@@ -101,15 +101,6 @@ def settled_memory(server: Any, goal: int | None = None, timeout_s: float = 10.0
     return least
 
 
-def dump(server: Any) -> None:
-    found = server.info("memory")
-    print({k: v for k, v in found.items() if isinstance(v, int) and v})
-    names = sorted(server.scan_iter(count=1000))
-    from collections import Counter
-    print(len(names), Counter(b":".join(n.split(b":")[:2]) for n in names))
-    print(sum(server.memory_usage(n, samples=0) or 0 for n in names), [(n, server.memory_usage(n, samples=0)) for n in names if (server.memory_usage(n, samples=0) or 0) > 1500])
-
-
 def _memory(server: Any) -> int:
     found = server.info("memory")
     buffers = ("mem_clients_normal", "mem_clients_slaves", "mem_aof_buffer", "mem_replication_backlog")

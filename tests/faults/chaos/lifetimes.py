@@ -22,14 +22,15 @@ STAYS = frozenset(
 )
 """Lifetimes that end by somebody's hand: no time is set. A tombstone of 10 minutes may take the record's place."""
 
-TOMBSTONE_MS = 600_000
+OF_A_JOB, TOMBSTONE_MS = ("job:", "status:", "key:"), 600_000
 _BEHIND = re.compile(r"<[a-z ]+>")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind of key: its pattern, its type as TYPE says it, its lifetime in words."""
+    """One kind of key: how it begins, its pattern, its type as TYPE says it, its lifetime in words."""
 
+    begins: str
     pattern: re.Pattern[str]
     type: str
     lives: str
@@ -44,7 +45,7 @@ class Row:
             return None if 0 <= ttl_ms <= MOST_MS[self.lives] else f"lives {ttl_ms} ms, not {self.lives}"
         if self.lives not in STAYS:
             return f"lives {self.lives!r}: this test does not know what that means"
-        tombstone = self.lives == "until pruned" and 0 <= ttl_ms <= TOMBSTONE_MS
+        tombstone = self.begins in OF_A_JOB and 0 <= ttl_ms <= TOMBSTONE_MS
         return None if ttl_ms == -1 or tombstone else f"lives {ttl_ms} ms, not {self.lives}"
 
 
@@ -66,7 +67,7 @@ def _cells(lines: Sequence[str], columns: Sequence[tuple[int, int]]) -> Iterator
 def _row(cells: Sequence[str]) -> Row:
     key = cells[0].strip("`")
     pattern = ".+".join(re.escape(part) for part in _BEHIND.split(key))
-    return Row(re.compile(pattern, re.DOTALL), TYPES[cells[1]], cells[3])
+    return Row(_BEHIND.split(key)[0], re.compile(pattern, re.DOTALL), TYPES[cells[1]], cells[3])
 
 
 def objections(prefix: str, found: Mapping[str, tuple[str, int]], table: Sequence[Row]) -> Iterator[str]:

@@ -23,7 +23,7 @@ from tests.faults.chaos.invariants.finding import Finding
 from tests.faults.chaos.invariants.rest import MEMORY_SHARE, Rest
 from tests.faults.chaos.ledger import Ledger
 from tests.faults.chaos.producers import Producers
-from tests.faults.chaos.server import Server
+from tests.faults.chaos.server import HOST, Server
 from tests.faults.chaos.timeline import play
 from tests.faults.chaos.timetable import LEASE_S, Phase
 from tests.faults.chaos.workload import LOG, SERVER, app, open_accounts
@@ -95,12 +95,14 @@ def run(phase: Phase, place: Place, tell: Callable[[str], None]) -> Outcome:
 def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: ExitStack) -> World:
     config = {"appendfsync": SYNC[phase.name]}
 
-    def add_server() -> Server:
+    def add_server(primary: Server | None = None) -> Server:
         folder = place.folder / f"server-{len(list(place.folder.glob('server-*')))}"
-        return opened.enter_context(Server(place.program, folder, config, place.faketime))
+        following = {"replicaof": f"{HOST} {primary.port}"} if primary is not None else {}
+        return opened.enter_context(Server(place.program, folder, config | following, place.faketime))
 
     place.folder.mkdir(parents=True)
     server = add_server()
+    replica = add_server(server) if phase.name == columns.REPLICA else None
     if phase.name == columns.POWER_CUT:
         server.sample()
     proxy = opened.enter_context(Proxy(server.url))
@@ -110,7 +112,7 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
     crew = Crew(proxy.url, place.folder, environment, settings, WORKERS)
     opened.callback(crew.close)
     producers = Producers(proxy.url, _plan(phase), ledger, random.Random(phase.seed))
-    world = World(phase.name, server, proxy, crew, producers, keys, add_server)
+    world = World(phase.name, server, proxy, crew, producers, keys, add_server, replica)
     wait_until(lambda: world.server.admin.zcard(keys.workers) == WORKERS, what="the workers' joining")
     return world
 
@@ -125,7 +127,6 @@ def _warm_up(world: World, rest: Rest) -> None:
         scheduler.result(scheduler.run_after(0, open_accounts, ACCOUNTS, OPENING), timeout=20)
     rest.before = [inventory.footprint(one.pid) for one in world.crew.alive()]
     rest.memory_before = inventory.settled_memory(world.server.admin)
-    inventory.dump(world.server.admin)
 
 
 def _break(phase: Phase, world: World, tell: Callable[[str], None]) -> float:
@@ -145,7 +146,14 @@ def _read(phase: Phase, place: Place, world: World, ledger: Ledger) -> bookkeepi
     struck = world.injected[columns.POWER] + world.injected[columns.FAILOVER]
     with SyncScheduler(app, url=world.server.url) as scheduler:
         return bookkeeping.read(
-            scheduler, world.server.admin, PROMISES.get(phase.name, phase.name), opening, ledger, place.folder / "actions.log", world.shifts, struck
+            scheduler,
+            world.server.admin,
+            PROMISES.get(phase.name, phase.name),
+            opening,
+            ledger,
+            place.folder / "actions.log",
+            world.shifts,
+            struck,
         )
 
 
@@ -156,8 +164,9 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     rest.workers, rest.exits = crew.born, crew.misbehaved()
     crew.close()
     rest.orphans = inventory.processes_with(f"{RUN}={place.folder}")
-    wait_until(lambda: len(server.client_list()) == 1, what="the end of all connections")
-    rest.connections = [str(one) for one in server.client_list() if int(one["id"]) != server.client_id()]
+    world.proxy.cut_all()  # those on which something was swallowed do not notice that one end is gone
+    wait_until(lambda: world.proxy.connected == 0, what="the end of the proxy's connections")
+    rest.connections = [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != server.client_id()]
     rest.complaints = [f"{log.name} has a traceback" for log in sorted(place.folder.glob("*.log"))
                        if "Traceback" in log.read_text(errors="replace")]  # fmt: skip
     _remove_documents(world)
@@ -167,7 +176,6 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     inventory.prune_all(url, world.keys)
     goal = round(rest.memory_before * (1 + MEMORY_SHARE))
     rest.memory_after = inventory.settled_memory(server, goal)
-    inventory.dump(world.server.admin)
 
 
 def _remove_documents(world: World) -> None:

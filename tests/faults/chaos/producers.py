@@ -44,7 +44,9 @@ class Producers:
         self._failed: list[BaseException] = []
         self._started = 0.0
         self._makers = [
-            threading.Thread(target=self._guard, args=(self._produce, planned[n::PRODUCERS]), name=f"chaos-producer-{n}")
+            threading.Thread(
+                target=self._guard, args=(self._produce, planned[n::PRODUCERS]), name=f"chaos-producer-{n}"
+            )
             for n in range(PRODUCERS)
         ]
         self._others = [

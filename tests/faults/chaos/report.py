@@ -12,6 +12,9 @@ from tests.faults.chaos.invariants.finding import MOST_SHOWN, Finding
 from tests.faults.chaos.phase import Outcome
 
 
+MOST_CHARS = 400
+
+
 def show(console: Console, outcomes: Sequence[Outcome]) -> None:
     """Print all tables."""
     console.print(_faults(outcomes))
@@ -20,8 +23,10 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         for finding in outcome.findings:
             for violation in finding.violations[:MOST_SHOWN]:
-                console.print(f"[bold red]violated in {outcome.phase.name}:[/] {finding.number}. {finding.name}: ", end="")
-                console.print(violation, markup=False)
+                console.print(
+                    f"[bold red]violated in {outcome.phase.name}:[/] {finding.number}. {finding.name}: ", end=""
+                )
+                console.print(violation[:MOST_CHARS].replace("\n", " "), markup=False)
             if more := len(finding.violations) - MOST_SHOWN:
                 if more > 0:
                     console.print(f"  and {more} more")

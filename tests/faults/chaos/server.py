@@ -105,6 +105,15 @@ class Server:
         self._sizes.clear()
         return written - kept
 
+    def follows(self) -> bool:
+        """Whether it is a replica that has all that its primary has sent."""
+        found = self.admin.info("replication")
+        return found["role"] == "slave" and found["master_link_status"] == "up" and not found["master_sync_in_progress"]
+
+    def promote(self) -> None:
+        """From a replica to a primary."""
+        self.admin.execute_command("REPLICAOF", "NO", "ONE")
+
     def sample(self) -> None:
         """Take note of the file's length from now on, as `cut_power` needs it."""
         self._sampler = threading.Thread(target=self._sample, name="chaos-aof", daemon=True)

@@ -30,8 +30,9 @@ class World:
     Attributes:
         name: What the server promises, as in `columns`.
         server: The one that is written to now.
-        others: Replicas, and those that failed.
-        add_server: Starts one more.
+        add_server: Starts one more, a replica of the one it is given.
+        replica: What takes the server's place when it dies, None where nothing does.
+        others: Servers that failed.
         shifts: When the server's clock was off.
         injected: Faults so far, by kind.
         details: What they were exactly, by name.
@@ -45,7 +46,8 @@ class World:
     crew: Crew
     producers: Producers
     keys: Keys
-    add_server: Callable[[], Server]
+    add_server: Callable[[Server | None], Server]
+    replica: Server | None = None
     others: list[Server] = field(default_factory=list)
     shifts: list[Shift] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)

@@ -31,8 +31,10 @@ def _one_job_each(books: Books) -> Finding:
         most = min(1, accepted + asked.unsure) if asked.planned.key and books.keeps_all else accepted + asked.unsure
         finding.check(
             sure <= made[tag] <= most,
-            lambda tag=tag, asked=asked: f"call {tag} {asked.planned.function}: {made[tag]} jobs of {len(asked.ids)}"  # type: ignore[misc]
-            f" accepted and {asked.unsure} unanswered sends",
+            lambda tag=tag, asked=asked: (
+                f"call {tag} {asked.planned.function}: {made[tag]} jobs of {len(asked.ids)}"  # type: ignore[misc]
+                f" accepted and {asked.unsure} unanswered sends"
+            ),
         )
         if books.keeps_all:
             lost = [job_id for job_id in asked.ids if job_id not in books.jobs]

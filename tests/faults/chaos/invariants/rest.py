@@ -109,7 +109,9 @@ def _footprints(before: Sequence[Footprint], after: Sequence[Footprint]) -> Find
         held = one.files <= files + SPARE_FILES and one.threads <= threads + SPARE_THREADS
         finding.check(
             held,
-            lambda one=one: f"worker {one.pid} has {one.files} files and {one.threads} threads; at first {files}, {threads}",  # type: ignore[misc]
+            lambda one=one: (
+                f"worker {one.pid} has {one.files} files and {one.threads} threads; at first {files}, {threads}"
+            ),  # type: ignore[misc]
         )
     return finding
 

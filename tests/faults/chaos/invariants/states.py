@@ -75,7 +75,8 @@ def _children(books: Books) -> Finding:
         names = Counter(child.name.partition(":")[2] for child in born.pop(parent.id, ()))
         wanted = CHILDREN[parent.name.partition(":")[2]] if parent.state is JobState.SUCCESS else ()
         finding.check(
-            names == Counter(wanted), lambda parent=parent, names=names: f"{parent.id}, {parent.state}: {dict(names)}"  # type: ignore[misc]
+            names == Counter(wanted),
+            lambda parent=parent, names=names: f"{parent.id}, {parent.state}: {dict(names)}",  # type: ignore[misc]
         )
     for teller in books.of("tell"):
         names = Counter(child.name.partition(":")[2] for child in born.pop(teller.id, ()))
@@ -89,6 +90,10 @@ def _children(books: Books) -> Finding:
     return finding
 
 
+def _told(job: Job) -> str:
+    return f"{job.error.type}: {job.error.message}" if job.error is not None else "without a word"
+
+
 def _reasons(books: Books) -> Finding:
     """Mutations fail for what their author raised, and poison for what it does (C3.2, C3.4)."""
     finding = Finding(4, "mutations failed for their own reasons alone")
@@ -96,7 +101,7 @@ def _reasons(books: Books) -> Finding:
         if job.kind == "mutation":
             why = job.error.type if job.error is not None and job.state is JobState.FAILED else None
             allowed = REASONS.get(job.name.partition(":")[2], set())
-            finding.check(why is None or why in allowed, lambda job=job: f"{job.name} {job.id} failed: {job.error}")  # type: ignore[misc]
+            finding.check(why is None or why in allowed, lambda job=job: f"{job.name} {job.id} failed: {_told(job)}")  # type: ignore[misc]
             poisoned = job.name != "chaos:poison" or job.state in (JobState.FAILED, JobState.CANCELED)
             finding.check(poisoned, lambda job=job: f"poison {job.id} is {job.state}")  # type: ignore[misc]
     return finding

@@ -1,0 +1,202 @@
+"""Contact: tells a connection that has gone silent from a server that is slow or away.
+
+A reply that does not come is late or lost, and only a late one is worth waiting for. So a fresh connection asks for a
+sign of life. While it gets none the server is away, and what was sent may still be answered: sending it again would
+only pile it up. Once it gets one, a reply that still does not come was lost, and so is the connection it should have
+come by (`docs/decisions/0015-silence.md`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from scheduler.ending import end
+
+T = TypeVar("T")
+
+PATIENCE_S = 0.5
+"""So long nobody wonders about a reply."""
+
+PULSE_S = 1.0
+"""Where nothing was heard for so long, something is asked, so that a lost route is noticed before there is work."""
+
+_GRACE_S = 0.15
+"""The server answers in order, so a reply that comes at all is there before the sign of life is, but for the way."""
+
+_SLOWEST_BYTES_PER_S = 500_000
+"""A request may take its time on a slow network."""
+
+_ASK_AGAIN_S = (0.05, 0.2)
+
+
+class Silence(ConnectionError):
+    """A connection from which no reply came while a fresh one got its own."""
+
+
+class Contact:
+    """What one event loop knows of its connections to one server.
+
+    Args:
+        ask: Opens a fresh connection, and returns when the server has answered on it; raises OSError if it does not
+            within about a second.
+        lost: What the client raises when no reply came.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[None]], lost: tuple[type[Exception], ...] = (OSError,)) -> None:
+        self._ask = ask
+        self._lost = lost
+        self._away = False
+        self._asking: asyncio.Task[None] | None = None
+        self._doubters = 0
+        self._heard = 0.0
+        self._blocked: set[asyncio.Future[None]] = set()
+        self._abandoned: set[asyncio.Task[Any]] = set()
+
+    async def reply(
+        self,
+        sent: asyncio.Task[T],
+        within_s: float,
+        *,
+        patience: float = 1.0,
+        size: Callable[[], int] = lambda: 0,
+        stretch: bool = False,
+    ) -> T:
+        """Wait for the reply to a command.
+
+        Args:
+            sent: Sends it and reads its reply. Ended if there is none, in the background where that takes a moment.
+            within_s: Seconds at most.
+            patience: Factor of the time before a silence counts; for commands sent again and again on a slow network.
+            size: Bytes of the request; asked for where it takes long.
+            stretch: Let a large request have more than `within_s` on a slow network.
+
+        Raises:
+            Silence: It was lost.
+            TimeoutError: The server is away or slow.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + within_s
+        allowed_s = 0.0
+        try:
+            await asyncio.wait([sent], timeout=min(PATIENCE_S * patience, within_s))
+            if not sent.done():
+                allowed_s = size() / _SLOWEST_BYTES_PER_S
+                deadline += allowed_s if stretch else 0
+                await asyncio.wait([sent], timeout=min(allowed_s, deadline - clock()))
+            while not sent.done():
+                if clock() >= deadline:
+                    raise TimeoutError
+                if await self._is_alive(sent, deadline):
+                    grace_s = _GRACE_S * patience + allowed_s
+                    await asyncio.wait([sent], timeout=min(grace_s, deadline - clock()))
+                    if not sent.done() and clock() < deadline:
+                        raise Silence("no reply on a connection, while a fresh one has answered")
+            found = sent.result()
+        except self._lost:
+            self._away = True
+            raise
+        else:
+            self._heard = clock()
+            if self._away:
+                self._away = False
+                self._tell_blocked()
+            return found
+        finally:
+            self._abandon(sent)
+
+    async def blocked_reply(
+        self, sent: asyncio.Task[T], within_s: float, nudge: Callable[[], Awaitable[None]] | None = None
+    ) -> T:
+        """Wait for the reply to a command that blocks.
+
+        Args:
+            sent: As for `reply`.
+            within_s: What it may block, and some time for the way.
+            nudge: Makes the server answer it at once; asked for when Redis was away, or another connection silent.
+
+        Raises:
+            Silence: It was lost, as far as can be told.
+            TimeoutError: No reply in that time.
+        """
+        doubt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._blocked.add(doubt)
+        try:
+            await _first(within_s, sent, doubt)
+            if doubt.done() and not sent.done():
+                if nudge is not None:
+                    nudging = asyncio.ensure_future(nudge())
+                    await _first(PATIENCE_S, sent, nudging)
+                    self._abandon(nudging)
+                    await asyncio.wait([sent], timeout=_GRACE_S)
+                if not sent.done():
+                    raise Silence("the server was away, and this connection says nothing")
+            if not sent.done():
+                raise TimeoutError
+            return sent.result()
+        finally:
+            self._blocked.discard(doubt)
+            self._abandon(sent)
+
+    async def watch(self, pulse: Callable[[], Awaitable[object]]) -> None:
+        """Send `pulse` by an old connection whenever nothing was heard for `PULSE_S`, until cancelled."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            quiet_s = clock() - self._heard
+            if quiet_s < PULSE_S:
+                await asyncio.sleep(PULSE_S - quiet_s)
+                continue
+            try:
+                await pulse()
+            except OSError:
+                await asyncio.sleep(PULSE_S / 2)
+
+    async def close(self) -> None:
+        """Wait for the end of what was given up."""
+        await end(*self._abandoned)
+
+    async def _is_alive(self, sent: asyncio.Task[T], deadline: float) -> bool:
+        """Whether a fresh connection has its answer before `sent` has, or the loop's time `deadline` comes."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask_until_answered())
+        asking = self._asking
+        self._doubters += 1
+        try:
+            left_s = deadline - asyncio.get_running_loop().time()
+            await _first(left_s, sent, asking)
+        finally:
+            self._doubters -= 1
+            if self._asking is asking and (asking.done() or not self._doubters):
+                self._asking = None
+                self._abandon(asking)
+        return asking.done() and not asking.cancelled() and not sent.done()
+
+    async def _ask_until_answered(self) -> None:
+        while True:
+            try:
+                await self._ask()
+            except OSError:
+                await asyncio.sleep(random.uniform(*_ASK_AGAIN_S))  # noqa: S311  spread, not secrecy
+            else:
+                return
+
+    def _tell_blocked(self) -> None:
+        for doubt in self._blocked:
+            if not doubt.done():
+                doubt.set_result(None)
+
+    def _abandon(self, task: asyncio.Future[Any]) -> None:
+        """Nobody waits for it any more; what it raises is nobody's."""
+        if task.done():
+            if not task.cancelled():
+                task.exception()
+            return
+        ending = asyncio.create_task(end(task))  # type: ignore[arg-type]
+        self._abandoned.add(ending)
+        ending.add_done_callback(self._abandoned.discard)
+
+
+async def _first(within_s: float, *futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)

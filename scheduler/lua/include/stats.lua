@@ -1,0 +1,20 @@
+-- Counters of functions. Damaged ones count no more: no job may wait for its end because of them.
+local counts = {}
+
+-- To be called before the first write: what comes after it cannot fail.
+local function look_at_stats(name)
+  if counts[name] ~= nil then
+    return
+  end
+  counts[name] = is_of('stats:' .. name, 'hash')
+  local found = counts[name] and redis.call('HMGET', NS .. 'stats:' .. name, 'success', 'failed', 'canceled', 'conflicts')
+  for _, value in ipairs(found or {}) do
+    counts[name] = counts[name] and (not value or (#value < 16 and value:match('^%d+$') ~= nil))
+  end
+end
+
+local function count(name, field, by)
+  if counts[name] then
+    redis.call('HINCRBY', NS .. 'stats:' .. name, field, by)
+  end
+end

@@ -1,0 +1,88 @@
+"""The committer, with an index that came meanwhile and a catalog that cannot be read (C3.1, C6.1)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from scheduler import App, Scheduler, transitions
+from scheduler.context import MutationContext
+from scheduler.errors import InvalidOption
+from scheduler.store import ServerError
+from scheduler.transitions import Commit, Delivery, Transition, Word
+from tests.conftest import StartWorker
+from worker.committer import Committer
+from worker.delivery import Held
+
+
+class Answering:
+    """Answers commits with words, as Redis would."""
+
+    def __init__(self, words: Sequence[Word]) -> None:
+        self.words = list(words)
+
+    async def run(self, transition: Transition[Any]) -> list[Word]:
+        commits = int(transition.argv[3])
+        answered, self.words = self.words[:commits], self.words[commits:]
+        return answered
+
+
+def commit(number: int) -> Commit:
+    delivery = Delivery(f"job-{number}", "q", f"{number}-0", f"token-{number}", 1)
+    return Commit(delivery, "m:f", "", 1, "success", b"", writes=[("add", f"t:{number}", b"")])
+
+
+@pytest.mark.parametrize("error", [ServerError("WRONGTYPE"), InvalidOption("index: no field")])
+async def test_what_was_committed_stays_so_when_the_catalog_cannot_be_read(error: Exception) -> None:
+    """They were answered LOST, and one alone was marked failed."""
+
+    async def refresh() -> None:
+        raise error
+
+    answers: dict[str, Word] = {}
+    words = [Word.OK, Word.STALE, Word.OK]
+    committer = Committer(
+        Answering(words),  # type: ignore[arg-type]
+        "w1",
+        refresh,
+        None,
+        lambda held, word: answers.update({held.delivery.job_id: word}),
+    )
+    for number in range(3):
+        committer.commit(Held(commit(number).delivery, None), commit(number))
+    await committer.drain()
+    await asyncio.sleep(0)
+    assert list(answers.values()) == words
+
+
+async def test_an_index_that_came_meanwhile_is_no_conflict(
+    app: App, scheduler: Scheduler, start_worker: StartWorker
+) -> None:
+    """`function list` told of conflicts where nobody had been in the way."""
+    entered, go_on, starts = asyncio.Event(), asyncio.Event(), 0
+
+    @app.mutation(name="m:write")
+    async def write(ctx: MutationContext) -> int:
+        nonlocal starts
+        starts += 1
+        await ctx.db.insert("numbers", {"n": 1}, key="one")
+        entered.set()
+        await go_on.wait()
+        return starts
+
+    await start_worker()
+    job_id = await scheduler.run_after(0, write)
+    await entered.wait()
+    store = scheduler._store
+    await store.run(transitions.declare(["numbers:n"]))
+    go_on.set()
+    assert await scheduler.result(job_id, timeout=5) == 2
+    assert await store.command("ZCARD", f"{store.keys.prefix}index:numbers:n") == 1
+    (tally,) = await store.run(transitions.tally(["m:write"]))
+    assert tally == {"success": 1}
+    job = await scheduler.get(job_id)
+    assert job is not None
+    assert job.attempts == 2

@@ -1,0 +1,45 @@
+"""A connection that is closed at the very moment of a write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+import uvloop
+
+from scheduler import Unavailable
+from scheduler.keys import Keys
+from scheduler.store import AsyncStore, async_client
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_write_to_a_closed_connection_is_a_lost_connection(
+    url: str, monkeypatch: pytest.MonkeyPatch, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    # C3.3: uvloop raises a RuntimeError, which ended a worker, and failed mutations for good that were reading.
+
+    async def cut() -> None:
+        client = async_client(url)
+        store = AsyncStore(Keys("_"), client)
+        try:
+            assert await store.command("PING") == b"PONG"
+            (connection,) = client.connection_pool._available_connections
+
+            async def looks_well() -> bool:
+                assert connection._writer is not None
+                connection._writer.transport.abort()
+                return False
+
+            monkeypatch.setattr(connection, "can_read_destructive", looks_well)
+            monkeypatch.setattr(connection, "can_read", looks_well, raising=False)
+            try:
+                assert await store.command("PING") == b"PONG"
+            except Unavailable:
+                monkeypatch.undo()
+            assert await store.command("PING") == b"PONG"
+        finally:
+            await client.aclose()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(cut())
