@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -26,8 +25,8 @@ class Shop:
         at_start: Called there, before anything else.
     """
 
-    def __init__(self) -> None:
-        self.app = App(f"t-{secrets.token_hex(6)}")
+    def __init__(self, namespace: str) -> None:
+        self.app = App(namespace)
         self.starts: list[str] = []
         self.at_start: Callable[[str], None] = lambda job_id: None
         self.send = self.app.action(name="shop:send")(self._send)
@@ -57,8 +56,8 @@ async def state(client: Scheduler, job_id: str) -> JobState | None:
 
 
 @pytest.fixture
-def shop() -> Shop:
-    return Shop()
+def shop(namespace: str) -> Shop:
+    return Shop(namespace)
 
 
 class Work(Protocol):

@@ -8,7 +8,6 @@ from scheduler import transitions
 from scheduler.transitions import Delivery, Word
 from tests.transitions.conftest import NOW, WORKER, World
 
-
 AGAIN = {"attempts": b"0", "retried": str(NOW).encode()}
 
 
