@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WHEEL_VENV := build/wheel-venv
 PYTEST := $(BIN)/python -m pytest
-MATRIX := tests/transitions tests/rooms tests/guide tests/worker tests/mutants
+MATRIX := tests/transitions tests/rooms tests/guide tests/worker tests/mutants tests/durability
 
 .DEFAULT_GOAL := help
 

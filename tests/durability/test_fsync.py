@@ -11,6 +11,7 @@ import redis
 from scheduler import ConfigurationError, EmbeddedServer, JobState, Scheduler
 from scheduler.durability import FSYNC
 from scheduler.keys import Keys
+from scheduler.rights import Role, rules
 from tests.conftest import until
 from tests.durability.conftest import Shop, Work, state
 
@@ -103,6 +104,14 @@ async def test_a_server_that_does_not_show_its_settings_is_refused(silent: str, 
     assert "appendonly yes, appendfsync always, no-appendfsync-on-rewrite no" in str(caught.value)
     assert "allow this user +config|get, or vouch for it with --vouch-fsync" in str(caught.value)
     assert "pw" not in str(caught.value)
+
+
+def test_a_worker_may_look_at_the_settings_where_it_has_to() -> None:
+    # C7.2: they show passwords too.
+    assert "+config|get" in rules(Role.WORKER, "shop", fsync=True)
+    assert "+config|get" not in rules(Role.WORKER, "shop")
+    for role in (Role.PRODUCER, Role.OPERATOR):
+        assert rules(role, "shop", fsync=True) == rules(role, "shop")
 
 
 async def test_somebody_may_vouch_for_it(silent: str, shop: Shop, work: Work) -> None:

@@ -197,3 +197,20 @@ def accepts_blocking(client: SyncScheduler, shop: Shop) -> bool:
     except Unavailable:
         return False
     return True
+
+
+async def test_what_has_not_reached_the_replica_is_lost_with_the_primary(pair: Pair, shop: Shop, work: Work) -> None:
+    # C7.1: an accepted call, and a result that was returned; what survives is one consistent story.
+    await work(pair.url)
+    async with Scheduler(shop.app, url=pair.url) as client:
+        kept = await client.run_after(1_000, shop.order, 1)
+        pair.wait_linked()
+        pair.part()
+        lost = await client.run_after(0, shop.order, 2)
+        assert await client.result(lost, timeout=10) == 2
+        assert await client.result(kept, timeout=10) == 1
+        await asyncio.to_thread(pair.fail_over)
+        await until(lambda: ended(client, kept), 20)
+        assert await client.result(kept, timeout=10) == 1
+        assert await state(client, lost) is None
+        assert await client.db.get("counters:orders") == {"n": 1}
