@@ -59,7 +59,7 @@ SENDS: Final[Mapping[Role, frozenset[str]]] = {
 
 
 FSYNC_SENDS: Final = frozenset({"CONFIG|GET"})
-"""What a worker sends besides with `durability="fsync"`. It shows all settings, so nobody has it who does not need it."""
+"""What a worker sends besides with `durability="fsync"`. It shows all settings: not for those who do not need it."""
 
 
 def commands_of(role: Role, *, fsync: bool = False) -> frozenset[str]:
