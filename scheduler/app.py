@@ -20,7 +20,11 @@ from scheduler.settings import (
     Limits,
     at_least_zero,
     check_exceptions,
+    check_flag,
+    check_limits,
     check_namespace,
+    check_url,
+    check_whole,
 )
 from scheduler.sql_context import BlockingSqlContext, SqlContext
 from scheduler.table import Document, Index, Table
@@ -85,6 +89,17 @@ class QueryDecorator(Protocol):
     def __call__(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
 
 
+def check_app(app: object) -> App:
+    """Check that a client is given an app.
+
+    Raises:
+        InvalidOption: It is something else.
+    """
+    if not isinstance(app, App):
+        raise InvalidOption(f"app: expected an App, got a {type(app).__name__}")
+    return app
+
+
 class App:
     """A namespace and its registered functions.
 
@@ -124,16 +139,16 @@ class App:
         accept_unsigned: bool = False,
     ) -> None:
         self.namespace = check_namespace(namespace)
-        self.url = url
+        self.url = check_url(url)
         self.keep_s = at_least_zero("keep_s", keep_s)
-        self.keep_count = int(at_least_zero("keep_count", keep_count))
+        self.keep_count = check_whole("keep_count", keep_count)
         self.transient = check_exceptions(transient)
-        self.limits = limits or Limits()
+        self.limits = check_limits(limits)
         self.durability = check_durability(durability)
         self.replicas = check_replicas(replicas)
         self.signing_keys = check_keys("signing_key", signing_key)
         self.encryption_keys = check_keys("encryption_key", encryption_key)
-        self.accept_unsigned = accept_unsigned
+        self.accept_unsigned = check_flag("accept_unsigned", accept_unsigned)
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
         """The mutations and actions by name."""
@@ -158,6 +173,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        isolate: bool = False,
     ) -> MutationDecorator: ...
     @overload
     def mutation(
@@ -194,6 +210,7 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
         transaction: AnyInbox | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register a mutation: it happens exactly once (C3.1). Public: any client may schedule it.
 
@@ -205,6 +222,8 @@ class App:
             keep_s: How long its records are kept, in seconds; the app's setting by default.
             transient: Exceptions after which it runs again.
             transaction: `SqlTransaction(engine)` where its data is in SQL: `ctx.sql` is the session (C6.4).
+            isolate: Run it in a process of its own: a crash there takes only that, and a time limit really ends it
+                (docs/isolation.md).
 
         Raises:
             DuplicateFunction: The name is used already.
@@ -212,7 +231,10 @@ class App:
             TypeError: The signature has no context, or hints that cannot be resolved.
         """
         return self._register(
-            Kind.MUTATION, False, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+            Kind.MUTATION,
+            False,
+            handler,
+            FunctionOptions(name, queue, timeout, keep_s, transient, transaction, isolate),
         )
 
     @overload
@@ -233,6 +255,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        isolate: bool = False,
     ) -> MutationDecorator: ...
     @overload
     def internal_mutation(
@@ -269,10 +292,11 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
         transaction: AnyInbox | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register a mutation that no untrusted client may schedule (C1.6); see `mutation`."""
         return self._register(
-            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction, isolate)
         )
 
     @overload
@@ -288,6 +312,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> ActionDecorator: ...
     def action(
         self,
@@ -298,6 +323,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register an action: it happens at most once (C3.5). Public: any client may schedule it.
 
@@ -307,11 +333,14 @@ class App:
             queue: Where its jobs wait by default.
             timeout: Its time limit in seconds, 1800 by default; past it the job fails.
             keep_s: How long its records are kept, in seconds; the app's setting by default.
+            isolate: Run it in a process of its own; see `mutation`.
 
         Raises:
             As `mutation` does.
         """
-        return self._register(Kind.ACTION, False, handler, FunctionOptions(name, queue, timeout, keep_s))
+        return self._register(
+            Kind.ACTION, False, handler, FunctionOptions(name, queue, timeout, keep_s, isolate=isolate)
+        )
 
     @overload
     def internal_action(
@@ -328,6 +357,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> ActionDecorator: ...
     def internal_action(
         self,
@@ -338,9 +368,12 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register an action that no untrusted client may schedule (C1.6); see `action`."""
-        return self._register(Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s))
+        return self._register(
+            Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s, isolate=isolate)
+        )
 
     @overload
     def query(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...

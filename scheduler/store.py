@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -34,7 +36,8 @@ READER_NAME = "duestream-reader"
 """What the blocking readers of workers are called in CLIENT LIST."""
 
 _CONNECTIONS = 32
-_ASK_S = 1.0
+_ASK_S = 2.0
+_MOST_PORT = 65_535
 
 CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 """What `execute` raises when no answer came."""
@@ -53,6 +56,43 @@ class Refused(DuestreamError, exceptions.ResponseError):
 
 class _Commands(Protocol):
     def execute_command(self, *args: Any, **options: Any) -> Any: ...
+
+
+class AsyncRunner(ABC):
+    """Whatever runs transitions from an event loop."""
+
+    @abstractmethod
+    async def run(self, transition: Transition[T]) -> T:
+        """Run one transition.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
+            QueueFull: Redis is out of memory; nothing was applied.
+        """
+
+    @abstractmethod
+    async def command(self, *command: Any) -> Any:
+        """Run one plain command.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now.
+        """
+
+    async def drive(self, steps: Steps[T]) -> T:
+        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises.
+
+        What a step raises is raised in the operation, which may know what to do about it.
+        """
+        reply, error = None, None
+        while True:
+            try:
+                step = steps.send(reply) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            try:
+                reply, error = await (self.run(step) if isinstance(step, Transition) else self.command(*step)), None
+            except (DuestreamError, ServerError) as raised:
+                error = raised
 
 
 class _Client(redis.asyncio.Redis):
@@ -74,7 +114,7 @@ def _closed() -> Iterator[None]:
         raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
 
 
-class AsyncStore:
+class AsyncStore(AsyncRunner):
     """Runs transitions for one app from one event loop.
 
     Args:
@@ -104,18 +144,14 @@ class AsyncStore:
         # Replies as the server sent them: what the client makes of some commands differs from version to version.
         self._client = _Client(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
+        if not self.fake:
+            self.contact.on_return(self._drop_idle)
 
     def blocking(self, block_s: float) -> AsyncStore:
         """The same for commands that block so long."""
         return AsyncStore(self.keys, self._given, block_s=block_s, contact=self.contact)
 
     async def run(self, transition: Transition[T]) -> T:
-        """Run one transition.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
-            QueueFull: Redis is out of memory; nothing was applied.
-        """
         script, argv = transition.script, transition.argv
         try:
             if self.fake:
@@ -187,12 +223,15 @@ class AsyncStore:
                 return await send(attempt)
             except (*CONNECTION_LOST, ServerError) as error:
                 if isinstance(error, exceptions.ReadOnlyError):  # a replica now: the name may stand for another server
-                    await self._client.connection_pool.disconnect(inuse_connections=False)
+                    await self._drop_idle()
                 pause_s = attempt.pause_s() if _worth_repeating(error, self._limit) else None
                 if pause_s is None:
                     raise
             await asyncio.sleep(pause_s)
         raise AssertionError  # the attempts end with an error
+
+    async def _drop_idle(self) -> None:
+        await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def _send(self, attempt: Attempt, command: Any, nudge: Callable[[], Awaitable[None]] | None) -> Any:
         sending = cast("Coroutine[Any, Any, Any]", cast("_Commands", self._client).execute_command(*command))
@@ -214,31 +253,10 @@ class AsyncStore:
         )
 
     async def command(self, *command: Any) -> Any:
-        """Run one plain command.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now.
-        """
         try:
             return await self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
-
-    async def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises.
-
-        What a step raises is raised in the operation, which may know what to do about it.
-        """
-        reply, error = None, None
-        while True:
-            try:
-                step = steps.send(reply) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                return cast("T", stop.value)
-            try:
-                reply, error = await (self.run(step) if isinstance(step, Transition) else self.command(*step)), None
-            except (DuestreamError, ServerError) as raised:
-                error = raised
 
     def sort(self, error: Exception) -> NoReturn:
         """Raise what an error of `execute` means; see `sort_error`."""
@@ -272,7 +290,7 @@ class BlockingStore:
         self._client.response_callbacks.clear()
 
     def run(self, transition: Transition[T]) -> T:
-        """Run one transition; raises as `AsyncStore.run` does."""
+        """Run one transition; raises as `AsyncRunner.run` does."""
         script, argv = transition.script, transition.argv
         try:
             if self.fake:
@@ -319,14 +337,14 @@ class BlockingStore:
             return cast("_Commands", self._client).execute_command(*command)
 
     def command(self, *command: Any) -> Any:
-        """Run one plain command; raises as `AsyncStore.command` does."""
+        """Run one plain command; raises as `AsyncRunner.command` does."""
         try:
             return self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
 
     def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; see `AsyncStore.drive`."""
+        """Run an operation of `operations.py` step by step; see `AsyncRunner.drive`."""
         reply, error = None, None
         while True:
             try:
@@ -373,7 +391,7 @@ def blocking_client(url: str) -> redis.Redis:
         pool = redis.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, **_options(url)
         )
-        _check_url_options(pool)
+        _check_url(url, pool)
     pool.connection_class = PUNCTUAL.get(pool.connection_class, pool.connection_class)
     return redis.Redis.from_pool(pool)
 
@@ -383,7 +401,7 @@ def _async_pool(url: str, options: dict[str, Any]) -> redis.asyncio.ConnectionPo
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **options
         )
-        _check_url_options(pool)
+        _check_url(url, pool)
     return pool
 
 
@@ -411,13 +429,20 @@ _HARMLESS = ("Redis URL must specify one of", "Invalid value for '", "Invalid SS
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
-def _check_url_options(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
-    """The options in a url's query, which the client would look at with the first connection only.
+def _check_url(url: str, pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
+    """What the client would look at with the first connection only, or never: a database of letters is 0 to it.
 
     Raises:
-        InvalidUrl: A file of TLS is not there.
+        InvalidUrl: A port, a database, or a file of TLS that cannot be.
         TypeError, RedisError: An option that there is not, or a value that cannot be.
     """
+    if not url.isprintable():
+        raise InvalidUrl("url: it has control characters")
+    if not url.startswith("unix:"):
+        if urlsplit(url).path.strip("/").isdigit() is not bool(urlsplit(url).path.strip("/")):
+            raise InvalidUrl("url: the database has to be a number")
+        if not 0 <= pool.connection_kwargs.get("port", 0) <= _MOST_PORT:
+            raise InvalidUrl(f"url: the port has to be a number up to {_MOST_PORT}")
     for option in _FILES:
         file = pool.connection_kwargs.get(option)
         if file is not None and not Path(file).is_file():
@@ -479,7 +504,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
     if isinstance(error, Refused | DamagedKey):
         raise error
     text = str(error)
-    if isinstance(error, _REFUSED):
+    if isinstance(error, _REFUSED) or any(word in text for word in _DENIED):
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command not allowed" in text:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
@@ -493,7 +518,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
 
 
 _REFUSED = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
-
+_DENIED = ("ACL failure in script", "The user executing the script can't")
 _DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
 _PASSING = (exceptions.ReadOnlyError, exceptions.ClusterDownError, exceptions.MasterDownError, exceptions.TryAgainError)
 _PASSING_WORDS = ("READONLY", "BUSY ", "MISCONF", "NOREPLICAS", "UNBLOCKED")

@@ -10,8 +10,8 @@ from scheduler import transitions
 from scheduler.admission import admit_worker
 from scheduler.backoff import jittered_ms
 from scheduler.durability import Safety
-from scheduler.keys import Keys
-from scheduler.transitions import Delivery, Word
+from scheduler.store import AsyncStore
+from scheduler.transitions import Delivery, Transition, Word
 from worker.persistence import Persistence
 from worker.settings import WorkerSettings
 
@@ -25,15 +25,15 @@ class Beginner:
     """Begins actions of one worker.
 
     Args:
+        store: Where.
         persistence: Sends each call until it is answered.
-        keys: The app's.
         settings: How the worker runs.
         safety: How safe an ack must be before the first line runs.
     """
 
-    def __init__(self, persistence: Persistence, keys: Keys, settings: WorkerSettings, safety: Safety) -> None:
+    def __init__(self, store: AsyncStore, persistence: Persistence, settings: WorkerSettings, safety: Safety) -> None:
+        self._store = store
         self._persistence = persistence
-        self._prefix = keys.prefix
         self._settings = settings
         self._safety = safety
         self._proof = safety.proof(settings.replica_wait_ms)
@@ -45,8 +45,10 @@ class Beginner:
         Raises:
             ConfigurationError: It does not, or it is none that workers can use.
         """
-        wait_ms = self._settings.replica_wait_ms
-        proven = await self._persistence.drive(lambda: admit_worker(self._prefix, self._safety, wait_ms))
+        wait_ms, prefix = self._settings.replica_wait_ms, self._store.keys.prefix
+        proven = await self._persistence.until_answered(
+            lambda: self._store.drive(admit_worker(prefix, self._safety, wait_ms))
+        )
         self._proof = self._safety.proof(wait_ms) if proven else None
 
     async def begin(self, deliveries: Sequence[Delivery]) -> list[bool]:
@@ -76,15 +78,16 @@ class Beginner:
         begin = transitions.begin(deliveries, self._settings.name, lease_ms)
         while True:
             sent = time.monotonic()
-            if self._proof is None:
-                words, doubt = await self._persistence.run(begin), ""
-            else:
-                words, reply = await self._persistence.run_then(
-                    begin, self._proof, self._settings.replica_wait_ms / 1000
-                )
-                doubt = self._safety.doubt(reply)
+            words, doubt = await self._begin(begin)
             if (time.monotonic() - sent) * 1000 < lease_ms:
                 return words, doubt
+
+    async def _begin(self, begin: Transition[list[Word]]) -> tuple[list[Word], str]:
+        proof, wait_s = self._proof, self._settings.replica_wait_ms / 1000
+        if proof is None:
+            return await self._persistence.run(begin), ""
+        words, reply = await self._persistence.until_answered(lambda: self._store.run_then(begin, proof, wait_s))
+        return words, self._safety.doubt(reply)
 
     async def _give_back(self, deliveries: list[Delivery], doubt: str) -> None:
         if not self._doubts:

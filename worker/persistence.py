@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from scheduler.backoff import Outage
 from scheduler.errors import Unavailable
-from scheduler.operations import Steps
-from scheduler.store import AsyncStore
-from scheduler.transitions import Argument, Transition
+from scheduler.store import AsyncRunner
+from scheduler.transitions import Transition
 
 T = TypeVar("T")
 
@@ -17,7 +16,7 @@ T = TypeVar("T")
 class Persistence:
     """Runs transitions that must be answered, and never another payload under the same token."""
 
-    def __init__(self, store: AsyncStore, outage: Outage) -> None:
+    def __init__(self, store: AsyncRunner, outage: Outage) -> None:
         self._store = store
         self._outage = outage
 
@@ -27,17 +26,11 @@ class Persistence:
         self._outage.over(wrote=not transition.script.source.startswith("#!"))
         return reply
 
-    async def run_then(self, transition: Transition[T], command: Sequence[Argument], block_s: float) -> tuple[T, Any]:
-        """Run a transition and a command after it, see `AsyncStore.run_then`, until Redis has answered both."""
-        replies = await self._until_answered(lambda: self._store.run_then(transition, command, block_s))
-        self._outage.over(wrote=not transition.script.source.startswith("#!"))
-        return replies
-
-    async def drive(self, operation: Callable[[], Steps[T]]) -> T:
-        """Run an operation that only reads, from its start, until Redis has answered all of it."""
-        result = await self._until_answered(lambda: self._store.drive(operation()))
+    async def until_answered(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Send what may be sent again and again, until Redis has answered it."""
+        reply = await self._until_answered(send)
         self._outage.over()
-        return result
+        return reply
 
     async def command(self, *command: Any) -> Any:
         """Run a plain command that reads, until Redis has answered it."""

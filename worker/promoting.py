@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from scheduler import transitions
 from scheduler.admission import admit_worker
@@ -19,11 +19,12 @@ from scheduler.janitor import Janitor
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.rights import Role, check_rights
 from scheduler.store import AsyncStore, async_client
 from worker.reaching import reach
+from worker.rooms import keep
 
 _log = logging.getLogger("duestream.promoter")
-_AGAIN_S = 1.0
 _LEAVE_S = 5.0
 
 
@@ -40,7 +41,8 @@ async def promote(
         max_deliveries: After so many deaths of workers a job fails.
 
     Raises:
-        ConfigurationError: The url cannot be read, the server refused the credentials, or is none that is supported.
+        ConfigurationError: The url cannot be read, the server refused the credentials, lacks a right of its user, or is
+            none that is supported.
     """
     keys, outage = Keys(namespace), Outage()
     commands, listener = async_client(url), async_client(url)
@@ -61,8 +63,8 @@ async def promote(
         if not await reach(store, lambda: _admission(keys), stop):
             return
         _log.info("started promoter=%s app=%s", name, namespace)
-        watch = _keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
-        await _until(stop, _keep("promoter", promoter.run), _keep("janitor", janitor.run), watch)
+        watch = keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
+        await _until(stop, keep("promoter", promoter.run), keep("janitor", janitor.run), watch)
         await _leave(store, name)
         _log.info("stopped promoter=%s", name)
     finally:
@@ -74,6 +76,7 @@ async def promote(
 def _admission(keys: Keys) -> Steps[None]:
     yield ("PING",)  # what refuses the credentials does so here
     yield from admit_worker(keys.prefix, Safety(), 0)
+    yield check_rights(Role.WORKER, keys)
 
 
 async def _until(stop: asyncio.Event, *rooms: Awaitable[None]) -> None:
@@ -82,15 +85,6 @@ async def _until(stop: asyncio.Event, *rooms: Awaitable[None]) -> None:
         await stop.wait()
     finally:
         await end(*tasks)
-
-
-async def _keep(room: str, run: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await run()
-        except Exception:  # noqa: BLE001  a loop's edge
-            _log.exception("the %s failed, and is started again", room)
-            await asyncio.sleep(_AGAIN_S)
 
 
 async def _leave(store: AsyncStore, name: str) -> None:
