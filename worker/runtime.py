@@ -180,22 +180,20 @@ class Worker:
     async def _join(self) -> bool:
         """Announce the worker, however long Redis is away; False if a stop was asked for meanwhile."""
         await self._connections.open_reader()
-        joining = asyncio.create_task(self._presence.arrive())
+        joining = asyncio.create_task(self._presence.join())
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not joining.done():
-            joining.cancel()
-            self._executor.close()
-            await self._parting.close()
-            return False
         try:
-            joining.result()
-        except BaseException:
-            self._executor.close()
-            await self._parting.close()
-            raise
-        return True
+            await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if joining.done():
+                joining.result()
+                return True
+            return False
+        finally:
+            joined = joining.done() and not joining.cancelled() and joining.exception() is None
+            await end(joining, stopping)
+            if not joined:
+                self._executor.close()
+                await self._parting.close()
 
     async def _until_stopped(self, claiming: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._stopping.wait())

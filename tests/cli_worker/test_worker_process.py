@@ -75,6 +75,17 @@ def test_a_thread_that_does_not_end_cannot_keep_the_process(
     assert "handlers still run in threads" in worker.said()
 
 
+def test_a_term_while_it_starts_ends_it(start: Start, server: EmbeddedServer, directory: Path) -> None:
+    """The first process of a container has no default for TERM: it was ignored while the app was imported, and the
+    worker went on until it was killed."""
+    (directory / "slow_import.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nfrom jobs import app\n"
+    )
+    worker = start("worker", "slow_import:app", url=server.url)
+    assert worker.code() == 128 + signal.SIGTERM
+    assert "started worker=" not in worker.said()
+
+
 def test_redis_may_be_away_at_the_start(start: Start, directory: Path) -> None:
     server = EmbeddedServer(directory / "late", persistent=False)
     url = server.start()
