@@ -12,17 +12,18 @@ from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
+from scheduler.effects import Effects
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.ids import JobIds
 from scheduler.indexer import Indexer
-from scheduler.janitor import Janitor
 from scheduler.job import JobError, JobState
 from scheduler.keyring import Keyring, cipher_of
 from scheduler.keys import Keys
 from scheduler.operations import Producer
-from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.promoter import LEASE_MS
 from scheduler.store import AsyncStore
+from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry, Word
 from worker.burst import Burst
 from worker.claimer import BLOCK_S, Claimer
@@ -32,8 +33,10 @@ from worker.delivery import Held
 from worker.executor import Executor, not_runnable
 from worker.gate import Gate
 from worker.host import WorkerHost
+from worker.housekeeping import Housekeeping
 from worker.inbox import Inbox
 from worker.interruptions import Interruptions, Places
+from worker.isolation import Isolation
 from worker.joblog import log_answer, log_retry
 from worker.keeping import Keeping
 from worker.lease import Lease, Reports
@@ -52,7 +55,6 @@ from worker.outcome import (
 from worker.parting import Parting
 from worker.persistence import Persistence
 from worker.presence import Presence
-from worker.pruner import Pruner
 from worker.rooms import keep
 from worker.settings import WorkerSettings
 
@@ -77,48 +79,35 @@ class Worker:
         self._connections = connections
         keys = Keys(app.namespace)
         name = self._settings.name
-        clock = RedisClock()
+        self._clock = clock = RedisClock()
         self._outage = Outage()
         self._store = AsyncStore(keys, connections.commands)
         contact = self._store.contact
         self._persistence = Persistence(self._store, self._outage)
-        self._promoter = Promoter(
-            self._store,
-            AsyncStore(keys, connections.listener, block_s=LEASE_MS / 1000, contact=contact),
-            name,
-            self._outage,
-            self._settings.lease_ms,
-            lambda now_ms, asked: self._janitor.observe(now_ms, asked),
-        )
-        self._janitor = Janitor(
-            self._store,
-            lease_ms=self._settings.lease_ms,
-            max_deliveries=self._settings.max_deliveries,
-            leads=lambda: self._promoter.leads,
-            outage=self._outage,
-        )
+        listener = AsyncStore(keys, connections.listener, block_s=LEASE_MS / 1000, contact=contact)
+        self._housekeeping = Housekeeping(app, self._store, listener, self._settings, clock, self._outage)
         reader_id = connections.reader_id
         catalog = IndexCatalog(app.indexes)
         self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id, catalog)
         self._indexer = Indexer(self._store, catalog, self._presence.declare, self._outage)
+        reader = AsyncStore(keys, connections.reader, block_s=BLOCK_S, contact=contact)
         self._claimer = Claimer(
-            self._store,
-            self._persistence,
-            AsyncStore(keys, connections.reader, block_s=BLOCK_S, contact=contact),
-            self._settings.queues,
-            name,
+            self._store, self._persistence, reader, self._settings.queues, name,
             lambda: connections.release_reader(self._store),
-        )
+        )  # fmt: skip
         keyring = Keyring.of(app)
         self._gate = Gate(keyring, clock, self._count_refused)
-        self._committer = Committer(self._persistence, name, self._presence.declare, cipher_of(keyring), self._answered)
-        self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
+        self._committer = Committer(
+            self._persistence, name, self._presence.declare, cipher_of(keyring), self._answered,
+            self._settings.max_deliveries,
+        )  # fmt: skip
+        self._isolation = Isolation(app, self._store, clock, catalog)
+        self._executor = Executor(self._settings.concurrency, app.limits.result_bytes, self._isolation)
         producer = Producer(app, JobIds(clock.now_ms), clock, keyring=keyring)
         self._host = WorkerHost(
             self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
         )
         self._inbox = Inbox(app, self._host, self._executor, self._persistence)
-        self._pruner = Pruner(app, self._store, clock, lambda: self._promoter.leads, self._outage)
         self._lease = Lease(
             connections.lease_store(keys),
             self._settings,
@@ -128,9 +117,8 @@ class Worker:
             reader_id,
             Keeping(connections.url, app.namespace, self._settings, self.patience_s) if self._settings.keeper else None,
         )
-        promoter = self._promoter if self._settings.promote else None
-        self._burst = Burst(self._store, promoter, self._settings.queues, clock)
-        self._parting = Parting(connections, self._store, self._lease, self._presence)
+        self._burst = Burst(self._store, self._housekeeping.promoter, self._settings.queues, clock)
+        self._parting = Parting(connections, self._store, self._lease, self._presence, self._isolation)
         self._running = 0
         places = Places()
         self._waiting, self._again, self._lanes, self._room = places.waiting, places.again, places.lanes, places.room
@@ -151,7 +139,6 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called, or with `burst` until nothing is due."""
         settings = self._settings
-        self._lease.start()
         if not await self._join():
             return
         self.started.set()
@@ -162,10 +149,7 @@ class Worker:
         )  # fmt: skip
         rooms = [keep("presence", self._presence.run), keep("indexer", self._indexer.run)]
         rooms.append(keep("contact", lambda: self._store.contact.watch(lambda: self._store.command("PING"))))
-        if settings.promote:
-            rooms += [keep("promoter", self._promoter.run), keep("janitor", self._janitor.run)]
-            rooms += [keep("pruner", self._pruner.run)] if self._pruner.needed else []
-        background = [asyncio.create_task(room) for room in rooms]
+        background = [asyncio.create_task(room) for room in [*rooms, *self._housekeeping.rooms()]]
         claiming = asyncio.create_task(keep("claimer", self._claim))
         try:
             await self._until_stopped(claiming)
@@ -180,7 +164,7 @@ class Worker:
     async def _join(self) -> bool:
         """Announce the worker, however long Redis is away; False if a stop was asked for meanwhile."""
         await self._connections.open_reader()
-        joining = asyncio.create_task(self._presence.join())
+        joining = asyncio.create_task(self._announce())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -194,6 +178,11 @@ class Worker:
             if not joined:
                 self._executor.close()
                 await self._parting.close()
+
+    async def _announce(self) -> None:
+        await self._isolation.check()
+        self._lease.start()  # a heartbeat, too
+        await self._presence.arrive()
 
     async def _until_stopped(self, claiming: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
@@ -230,6 +219,9 @@ class Worker:
                 return
 
     def _take(self, claimed: list[Held]) -> None:
+        if claimed:
+            # No handler sees a time before its job was due.
+            self._clock.advance(claimed[-1].delivery.entry_ms)
         for held in self._lease.add(claimed):
             if not held.delivery.job_id:
                 _log.error("a foreign entry in queue %s: %s", held.delivery.queue, held.delivery.entry)
@@ -316,8 +308,12 @@ class Worker:
         if problem is not None:
             return after_mutation(held, problem, None, ())
         assert held.function is not None
-        transaction = held.transaction = self._host.transaction()
-        ended = await self._executor.run_mutation(held, held.function, self._host, transaction)
+        transaction: Transaction | Effects
+        if held.function.isolate:
+            ended, transaction = await self._executor.run_isolated(held, held.function)
+        else:
+            transaction = held.transaction = self._host.transaction()
+            ended = await self._executor.run_mutation(held, held.function, self._host, held.transaction)
         transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *held.function.transient)
         held.contended = transaction.contended
         if transaction.conflicted and held.interruption is None:
@@ -335,9 +331,9 @@ class Worker:
                     self._committer.commit(held, follows)
                 else:
                     self._committer.finish(held, follows)
-            case Retry(delay_ms=delay_ms):
+            case Retry():
                 held.failure = None
-                log_retry(held, delay_ms)
+                log_retry(held, follows)
                 self._committer.retry(held, follows)
             case InTurn(delay_ms) if not self._stopping.is_set():
                 if self._lanes.join(held):
