@@ -383,7 +383,8 @@ class Worker:
             case Commit(state=state, value=value) | Finish(state=state, value=value):
                 held.failure = JobError.unpack(value) if state == JobState.FAILED else None
                 if isinstance(follows, Commit):
-                    self._committer.commit(held, follows)
+                    now_ms = self._host.producer.clock.now_ms()
+                    self._committer.commit(held, follows._replace(written_ms=now_ms))
                 else:
                     self._committer.finish(held, follows)
             case Retry(delay_ms=delay_ms):
