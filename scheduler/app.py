@@ -19,7 +19,11 @@ from scheduler.settings import (
     Limits,
     at_least_zero,
     check_exceptions,
+    check_flag,
+    check_limits,
     check_namespace,
+    check_url,
+    check_whole,
 )
 from scheduler.sql_context import BlockingSqlContext, SqlContext
 from scheduler.table import Document, Index, Table
@@ -84,6 +88,17 @@ class QueryDecorator(Protocol):
     def __call__(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
 
 
+def check_app(app: object) -> App:
+    """Check that a client is given an app.
+
+    Raises:
+        InvalidOption: It is something else.
+    """
+    if not isinstance(app, App):
+        raise InvalidOption(f"app: expected an App, got a {type(app).__name__}")
+    return app
+
+
 class App:
     """A namespace and its registered functions.
 
@@ -118,14 +133,14 @@ class App:
         accept_unsigned: bool = False,
     ) -> None:
         self.namespace = check_namespace(namespace)
-        self.url = url
+        self.url = check_url(url)
         self.keep_s = at_least_zero("keep_s", keep_s)
-        self.keep_count = int(at_least_zero("keep_count", keep_count))
+        self.keep_count = check_whole("keep_count", keep_count)
         self.transient = check_exceptions(transient)
-        self.limits = limits or Limits()
+        self.limits = check_limits(limits)
         self.signing_keys = check_keys("signing_key", signing_key)
         self.encryption_keys = check_keys("encryption_key", encryption_key)
-        self.accept_unsigned = accept_unsigned
+        self.accept_unsigned = check_flag("accept_unsigned", accept_unsigned)
         self._functions: dict[str, AnyFunction] = {}
         self.functions = MappingProxyType(self._functions)
         """The mutations and actions by name."""
@@ -150,6 +165,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        isolate: bool = False,
     ) -> MutationDecorator: ...
     @overload
     def mutation(
@@ -186,6 +202,7 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
         transaction: AnyInbox | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register a mutation: it happens exactly once (C3.1). Public: any client may schedule it.
 
@@ -197,6 +214,8 @@ class App:
             keep_s: How long its records are kept, in seconds; the app's setting by default.
             transient: Exceptions after which it runs again.
             transaction: `SqlTransaction(engine)` where its data is in SQL: `ctx.sql` is the session (C6.4).
+            isolate: Run it in a process of its own: a crash there takes only that, and a time limit really ends it
+                (docs/isolation.md).
 
         Raises:
             DuplicateFunction: The name is used already.
@@ -204,7 +223,10 @@ class App:
             TypeError: The signature has no context, or hints that cannot be resolved.
         """
         return self._register(
-            Kind.MUTATION, False, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+            Kind.MUTATION,
+            False,
+            handler,
+            FunctionOptions(name, queue, timeout, keep_s, transient, transaction, isolate),
         )
 
     @overload
@@ -225,6 +247,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        isolate: bool = False,
     ) -> MutationDecorator: ...
     @overload
     def internal_mutation(
@@ -261,10 +284,11 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
         transaction: AnyInbox | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register a mutation that no untrusted client may schedule (C1.6); see `mutation`."""
         return self._register(
-            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction, isolate)
         )
 
     @overload
@@ -280,6 +304,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> ActionDecorator: ...
     def action(
         self,
@@ -290,6 +315,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register an action: it happens at most once (C3.5). Public: any client may schedule it.
 
@@ -299,11 +325,14 @@ class App:
             queue: Where its jobs wait by default.
             timeout: Its time limit in seconds, 1800 by default; past it the job fails.
             keep_s: How long its records are kept, in seconds; the app's setting by default.
+            isolate: Run it in a process of its own; see `mutation`.
 
         Raises:
             As `mutation` does.
         """
-        return self._register(Kind.ACTION, False, handler, FunctionOptions(name, queue, timeout, keep_s))
+        return self._register(
+            Kind.ACTION, False, handler, FunctionOptions(name, queue, timeout, keep_s, isolate=isolate)
+        )
 
     @overload
     def internal_action(
@@ -320,6 +349,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> ActionDecorator: ...
     def internal_action(
         self,
@@ -330,9 +360,12 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register an action that no untrusted client may schedule (C1.6); see `action`."""
-        return self._register(Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s))
+        return self._register(
+            Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s, isolate=isolate)
+        )
 
     @overload
     def query(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from scheduler import operations
+from scheduler.app import App, check_app
 from scheduler.attempts import TIMEOUT_S
 from scheduler.call import Call
 from scheduler.catalog import IndexCatalog
@@ -28,14 +29,12 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
-from scheduler.settings import check_timeout
+from scheduler.settings import check_patience, check_timeout, check_url
 from scheduler.store import BlockingStore, blocking_client
 from scheduler.transaction import Glance
 
 if TYPE_CHECKING:
     import redis
-
-    from scheduler.app import App
 
 
 class SyncScheduler(BlockingScheduling):
@@ -58,9 +57,9 @@ class SyncScheduler(BlockingScheduling):
         timeout: float = TIMEOUT_S,
         client: redis.Redis | None = None,
     ) -> None:
-        self.app = app
+        self.app = check_app(app)
         self._timeout_s = check_timeout(timeout)
-        self._url = url
+        self._url = check_url(url)
         self._client = client
         self._clock = RedisClock()
         self._keyring = Keyring.of(app)
@@ -166,7 +165,7 @@ class SyncScheduler(BlockingScheduling):
 
     def result(self, job_id: str, timeout: float | None = None) -> Any:
         """Wait for a job to end, and return its result; see `Scheduler.result`."""
-        job_id = parse_job_id(job_id)
+        job_id, timeout = parse_job_id(job_id), check_patience(timeout)
         deadline = None if timeout is None else time.monotonic() + timeout
         if not wait_blocking(self._store, job_id, deadline):
             raise ResultTimeout(f"job {job_id} had not ended after {timeout:g} s")

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from scheduler import operations, transitions
+from scheduler.app import App, check_app
 from scheduler.attempts import TIMEOUT_S
 from scheduler.batcher import Batcher
 from scheduler.call import Call, Request
@@ -30,15 +31,13 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
 from scheduler.scheduling import Scheduling
-from scheduler.settings import check_timeout
+from scheduler.settings import check_patience, check_timeout, check_url
 from scheduler.store import AsyncStore, ServerError, async_client
 from scheduler.transaction import Glance
 from scheduler.transitions import Word
 
 if TYPE_CHECKING:
     import redis.asyncio
-
-    from scheduler.app import App
 
 T = TypeVar("T")
 
@@ -67,9 +66,9 @@ class Scheduler(Scheduling):
         timeout: float = TIMEOUT_S,
         client: redis.asyncio.Redis | None = None,
     ) -> None:
-        self.app = app
+        self.app = check_app(app)
         self._timeout_s = check_timeout(timeout)
-        self._url = url
+        self._url = check_url(url)
         self._client = client
         self._clock = RedisClock()
         self._keyring = Keyring.of(app)
@@ -235,7 +234,7 @@ class Scheduler(Scheduling):
             ResultTimeout: It had not ended in time.
             KeyMissing: The result is encrypted with a key that is not at hand.
         """
-        job_id = parse_job_id(job_id)
+        job_id, timeout = parse_job_id(job_id), check_patience(timeout)
         store, mailbox = self._opened.get()
         try:
             async with asyncio.timeout(timeout):

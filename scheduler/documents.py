@@ -6,13 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from scheduler import values
 from scheduler.catalog import IndexCatalog
 from scheduler.errors import InvalidDocument, NotUnique
 from scheduler.ids import JobIds
 from scheduler.query import Page, Plan
 from scheduler.reading import Reads
-from scheduler.table import Document, Table, check_document_id, check_key, check_table, fields_of, name_of
+from scheduler.table import (
+    Document,
+    Table,
+    check_document_id,
+    check_key,
+    check_table,
+    fields_of,
+    name_of,
+    unpack_document,
+)
 from scheduler.transaction import Scope, Transaction
 from scheduler.walk import STEP, walk
 
@@ -92,7 +100,7 @@ class Documents:
         return None if data is None else self._tables.of_id(document_id).load(document_id, data)
 
     def patch(self, document_id: str, fields: Mapping[str, Any]) -> Reads[None]:
-        found = values.unpack((yield from self._existing(document_id)))
+        found = unpack_document(document_id, (yield from self._existing(document_id)))
         for name, value in fields_of(fields).items():
             if value is UNSET:
                 found.pop(name, None)

@@ -6,6 +6,7 @@ A step is a transition or a plain command; the generator gets its reply and goes
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +27,7 @@ from scheduler.errors import (
 )
 from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobState
-from scheduler.settings import DEFAULT_QUEUE
+from scheduler.settings import DEFAULT_QUEUE, check_flag
 from scheduler.transitions import Argument, Transition
 
 if TYPE_CHECKING:
@@ -54,11 +55,15 @@ class Producer:
     trusted: bool = True
     keyring: Keyring | None = None
 
+    def __post_init__(self) -> None:
+        check_flag("trusted", self.trusted)
+
 
 def read_clock(clock: RedisClock) -> Steps[None]:
     """Learn Redis time."""
+    asked_s = time.monotonic()
     seconds, micros = yield ("TIME",)
-    clock.observe(int(seconds) * 1000 + int(micros) // 1000)
+    clock.observe(int(seconds) * 1000 + int(micros) // 1000, asked_s)
 
 
 def prepare(

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
+from scheduler import transitions
 from scheduler.commands import used_by
+from scheduler.errors import ConfigurationError
 from scheduler.keys import Keys
+from scheduler.transitions import Transition
 
 
 class Role(StrEnum):
@@ -29,20 +32,20 @@ _CONNECTION: Final = frozenset({"PING", "SELECT", "TIME", "EVAL", "EVALSHA"})
 _PRODUCER_SCRIPTS: Final = frozenset(
     {"cancel", "check", "count", "declare", "describe", "read", "schedule", "show", "unwatch", "watch"}
 )
-_OPERATOR_SCRIPTS: Final = frozenset({"forget", "tally"})
+_OPERATOR_SCRIPTS: Final = frozenset({"examine", "forget", "mend", "survey", "tally"})
 
 SCRIPTS: Final[Mapping[Role, frozenset[str]]] = {
     Role.PRODUCER: _PRODUCER_SCRIPTS,
     Role.WORKER: _PRODUCER_SCRIPTS
     | {
-        "begin", "commit", "expire", "finish", "join", "leave", "promote", "prune", "redeliver", "reindex", "renew",
-        "retry", "seal", "sustain", "sweep",
+        "begin", "commit", "expire", "finish", "join", "leave", "permit", "promote", "prune", "redeliver", "reindex",
+        "renew", "retry", "seal", "sustain", "sweep",
     },
     Role.OPERATOR: _PRODUCER_SCRIPTS | _OPERATOR_SCRIPTS,
 }  # fmt: skip
 """The scripts that each role calls."""
 
-_PRODUCER_SENDS: Final = frozenset({"BLPOP", "SMEMBERS", "XRANGE", "ZRANGE"})
+_PRODUCER_SENDS: Final = frozenset({"BLPOP", "HGET", "SMEMBERS", "XRANGE", "ZRANGE"})
 
 SENDS: Final[Mapping[Role, frozenset[str]]] = {
     Role.PRODUCER: _PRODUCER_SENDS,
@@ -53,7 +56,10 @@ SENDS: Final[Mapping[Role, frozenset[str]]] = {
         }
     ),
     Role.OPERATOR: _PRODUCER_SENDS
-    | {"EXISTS", "GET", "HGETALL", "HKEYS", "INFO", "SCAN", "XINFO|GROUPS", "XLEN", "ZCARD", "ZCOUNT"},
+    | {
+        "ACL|DRYRUN", "ACL|WHOAMI", "CONFIG|GET", "EXISTS", "GET", "HGETALL", "HKEYS", "INFO", "SCAN", "XINFO|GROUPS",
+        "XLEN", "XPENDING", "ZCARD", "ZCOUNT", "ZSCAN",
+    },
 }  # fmt: skip
 """The commands that each role sends outside scripts, besides `_CONNECTION`; a subcommand as `XGROUP|CREATE`."""
 
@@ -75,3 +81,33 @@ def rules(role: Role, namespace: str) -> tuple[str, ...]:
     """
     allowed = (f"+{command.lower()}" for command in sorted(commands_of(role)))
     return ("resetkeys", f"~{Keys(namespace).prefix}*", "resetchannels", "-@all", *allowed)
+
+
+def check_rights(role: Role, keys: Keys) -> Transition[None]:
+    """Ask the server whether this client may do all that its role must.
+
+    Its reply raises:
+        ConfigurationError: Naming the commands that it may not send: a script would stop halfway at one (C6.3).
+    """
+    asked = {_example(command, f"{keys.prefix}x"): command for command in sorted(commands_of(role))}
+    question = transitions.permit(list(asked))
+
+    def read(reply: Any) -> None:
+        denied = question.read(reply)
+        if denied:
+            lacking = " ".join(f"+{asked[example].lower()}" for example in denied)
+            raise ConfigurationError(
+                f"the user of the server lacks rights of a {role} on the keys {keys.prefix}*: {lacking} "
+                f"(`duestream acl {role} --namespace {keys.namespace}` prints what it needs)"
+            )
+
+    return Transition(question.script, question.argv, read)
+
+
+def _example(command: str, key: str) -> str:
+    """A command with a key wherever one may stand."""
+    if command in ("EVAL", "EVALSHA"):
+        return f"{command} script 1 {key}"
+    if command == "XREADGROUP":
+        return f"{command} GROUP group consumer STREAMS {key} >"
+    return " ".join((*command.split("|"), *[key] * 4))

@@ -71,6 +71,7 @@ NAMES = (
     "join",
     "leave",
     "mend",
+    "permit",
     "promote",
     "prune",
     "read",

@@ -55,8 +55,10 @@ class Limits:
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidOption(f"limits: {one.name}: expected a whole number of at least 1, got {_show(value)}")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST:
+                raise InvalidOption(
+                    f"limits: {one.name}: expected a whole number from 1 to {_MOST:,}, got {_show(value)}"
+                )
 
 
 def url_from(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -103,9 +105,42 @@ def at_least_zero(name: str, value: object) -> float:
     return value
 
 
+def check_patience(timeout: object) -> float | None:
+    """Check how many seconds somebody waits, None for ever."""
+    return None if timeout is None else at_least_zero("timeout", timeout)
+
+
+def check_whole(name: str, value: object) -> int:
+    """Check a whole number that may be 0."""
+    if not isinstance(value, int):
+        raise InvalidOption(f"{name}: expected a whole number of at least 0, got {_show(value)}")
+    return int(at_least_zero(name, value))
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Check a yes or no: a text that says "no" would count as yes."""
+    if not isinstance(value, bool):
+        raise InvalidOption(f"{name}: expected True or False, got {_show(value)}")
+    return value
+
+
+def check_url(url: object) -> str | None:
+    """Check the url of a server, '' and None where there is none; what it says is seen when it is used."""
+    if url is not None and not isinstance(url, str):
+        raise InvalidOption(f"url: expected a text like 'redis://host:6379/0', got {_show(url)}")
+    return url or None
+
+
+def check_limits(limits: object) -> Limits:
+    """Check the limits of an app, the default ones where they are None."""
+    if limits is not None and not isinstance(limits, Limits):
+        raise InvalidOption(f"limits: expected Limits(...), got {_show(limits)}")
+    return limits or Limits()
+
+
 def check_timeout(value: object) -> float:
     """Check the seconds that a client's call may take."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MOST:
         raise InvalidOption(f"timeout: expected a number of seconds above 0, got {_show(value)}")
     return float(value)
 

@@ -8,10 +8,13 @@ Where the app has keys, a body and its cover stand in the place of args and kwar
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import re
+from typing import Any, Final, NamedTuple
 
 from scheduler import values
 from scheduler.errors import InvalidValue
+
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 
 
 class Spec(NamedTuple):
@@ -52,8 +55,8 @@ class Spec(NamedTuple):
             raise InvalidValue("spec: damaged, or written by a version of duestream that this one does not know")
         try:
             _, created, scheduled, queue, name, kind, parent, key, args, kwargs = fields
-            spec = cls(int(created), int(scheduled), queue, name, kind, parent, key, args, kwargs)
-        except (TypeError, ValueError, ArithmeticError) as error:
+            spec = cls(_time(created), _time(scheduled), queue, name, kind, parent, key, args, kwargs)
+        except (TypeError, ValueError) as error:
             raise InvalidValue(f"spec: damaged: {error}") from error
         texts = (created, scheduled, queue, name, kind, parent, key)
         if not all(type(text) is str for text in texts):
@@ -71,3 +74,9 @@ def _cover(fields: list[Any]) -> tuple[int, bytes] | tuple[()]:
     if len(fields) != 2 or type(fields[0]) is not int or not isinstance(fields[1], bytes):
         raise InvalidValue("spec: damaged: its cover")
     return fields[0], fields[1]
+
+
+def _time(text: object) -> int:
+    if not isinstance(text, str) or not _WHOLE.fullmatch(text):
+        raise ValueError(f"not a time in ms: {text!r:.60}")
+    return int(text)

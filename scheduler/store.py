@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -35,6 +37,7 @@ READER_NAME = "duestream-reader"
 
 _CONNECTIONS = 32
 _ASK_S = 2.0
+_MOST_PORT = 65_535
 
 CONNECTION_LOST = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 """What `execute` raises when no answer came."""
@@ -55,6 +58,37 @@ class _Commands(Protocol):
     def execute_command(self, *args: Any, **options: Any) -> Any: ...
 
 
+class AsyncRunner(ABC):
+    """Whatever runs transitions from an event loop."""
+
+    @abstractmethod
+    async def run(self, transition: Transition[T]) -> T:
+        """Run one transition.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
+            QueueFull: Redis is out of memory; nothing was applied.
+        """
+
+    @abstractmethod
+    async def command(self, *command: Any) -> Any:
+        """Run one plain command.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now.
+        """
+
+    async def drive(self, steps: Steps[T]) -> T:
+        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
+        reply = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
+
+
 class _Client(redis.asyncio.Redis):
     """An async client that says of a connection that is gone that it is gone."""
 
@@ -68,7 +102,7 @@ class _Client(redis.asyncio.Redis):
             raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
 
 
-class AsyncStore:
+class AsyncStore(AsyncRunner):
     """Runs transitions for one app from one event loop.
 
     Args:
@@ -106,12 +140,6 @@ class AsyncStore:
         return AsyncStore(self.keys, self._given, block_s=block_s, contact=self.contact)
 
     async def run(self, transition: Transition[T]) -> T:
-        """Run one transition.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
-            QueueFull: Redis is out of memory; nothing was applied.
-        """
         script, argv = transition.script, transition.argv
         try:
             if self.fake:
@@ -166,25 +194,10 @@ class AsyncStore:
         )
 
     async def command(self, *command: Any) -> Any:
-        """Run one plain command.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now.
-        """
         try:
             return await self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
-
-    async def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
-        reply = None
-        while True:
-            try:
-                step = steps.send(reply)
-            except StopIteration as stop:
-                return cast("T", stop.value)
-            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
 
     def sort(self, error: Exception) -> NoReturn:
         """Raise what an error of `execute` means; see `sort_error`."""
@@ -218,7 +231,7 @@ class BlockingStore:
         self._client.response_callbacks.clear()
 
     def run(self, transition: Transition[T]) -> T:
-        """Run one transition; raises as `AsyncStore.run` does."""
+        """Run one transition; raises as `AsyncRunner.run` does."""
         script, argv = transition.script, transition.argv
         try:
             if self.fake:
@@ -265,14 +278,14 @@ class BlockingStore:
             return cast("_Commands", self._client).execute_command(*command)
 
     def command(self, *command: Any) -> Any:
-        """Run one plain command; raises as `AsyncStore.command` does."""
+        """Run one plain command; raises as `AsyncRunner.command` does."""
         try:
             return self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
 
     def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; see `AsyncStore.drive`."""
+        """Run an operation of `operations.py` step by step; see `AsyncRunner.drive`."""
         reply = None
         while True:
             try:
@@ -316,7 +329,7 @@ def blocking_client(url: str) -> redis.Redis:
         pool = redis.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, **_options(url)
         )
-        _check_url_options(pool)
+        _check_url(url, pool)
     pool.connection_class = PUNCTUAL.get(pool.connection_class, pool.connection_class)
     return redis.Redis.from_pool(pool)
 
@@ -326,7 +339,7 @@ def _async_pool(url: str, options: dict[str, Any]) -> redis.asyncio.ConnectionPo
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **options
         )
-        _check_url_options(pool)
+        _check_url(url, pool)
     return pool
 
 
@@ -354,13 +367,20 @@ _HARMLESS = ("Redis URL must specify one of", "Invalid value for '", "Invalid SS
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
-def _check_url_options(pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
-    """The options in a url's query, which the client would look at with the first connection only.
+def _check_url(url: str, pool: redis.ConnectionPool | redis.asyncio.ConnectionPool) -> None:
+    """What the client would look at with the first connection only, or never: a database of letters is 0 to it.
 
     Raises:
-        InvalidUrl: A file of TLS is not there.
+        InvalidUrl: A port, a database, or a file of TLS that cannot be.
         TypeError, RedisError: An option that there is not, or a value that cannot be.
     """
+    if not url.isprintable():
+        raise InvalidUrl("url: it has control characters")
+    if not url.startswith("unix:"):
+        if urlsplit(url).path.strip("/").isdigit() is not bool(urlsplit(url).path.strip("/")):
+            raise InvalidUrl("url: the database has to be a number")
+        if not 0 <= pool.connection_kwargs.get("port", 0) <= _MOST_PORT:
+            raise InvalidUrl(f"url: the port has to be a number up to {_MOST_PORT}")
     for option in _FILES:
         file = pool.connection_kwargs.get(option)
         if file is not None and not Path(file).is_file():
@@ -422,7 +442,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
     if isinstance(error, Refused | DamagedKey):
         raise error
     text = str(error)
-    if isinstance(error, _REFUSED):
+    if isinstance(error, _REFUSED) or any(word in text for word in _DENIED):
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command not allowed" in text:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
@@ -436,7 +456,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
 
 
 _REFUSED = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
-
+_DENIED = ("ACL failure in script", "The user executing the script can't")
 _DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
 _PASSING = (
     "READONLY",

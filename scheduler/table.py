@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
 from scheduler import sortkey, values
-from scheduler.errors import InvalidDocument, InvalidOption, InvalidValue
+from scheduler.errors import DamagedData, InvalidDocument, InvalidOption, InvalidValue
 from scheduler.parameters import Shape
 
 T = TypeVar("T")
@@ -19,6 +19,21 @@ _KEY = re.compile(r"[A-Za-z0-9_.@:+/=~-]{1,200}")
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z_][A-Za-z0-9_]{0,63}){0,7}")
 _MOST_FIELDS = 16
 _ID = "id"
+
+
+def unpack_document(document_id: str, data: bytes) -> dict[str, Any]:
+    """The fields of a stored document.
+
+    Raises:
+        DamagedData: They cannot be read.
+    """
+    try:
+        fields = values.unpack(data)
+    except InvalidValue as error:
+        raise DamagedData(f"document {document_id}: {error}") from error
+    if type(fields) is not dict:
+        raise DamagedData(f"document {document_id}: is damaged: expected fields, got a {type(fields).__name__}")
+    return fields
 
 
 class Document(dict[str, Any]):
@@ -94,7 +109,7 @@ class Table(Generic[T]):
         Raises:
             InvalidDocument: It does not fit the schema, which has changed since it was written.
         """
-        fields = values.unpack(data)
+        fields = unpack_document(document_id, data)
         if self._shape is None:
             return cast("T", Document(document_id, fields))
         if _ID in self._shape.fields:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _Text = TypeVar("_Text", date, datetime, Decimal)
 MAX_LEVELS: Final = 100  # lists, tuples, dicts, dataclasses and models, one in the other; a cycle ends here too
 _MAX_STORED_LEVELS: Final = MAX_LEVELS + 8  # packed values are joined into records, which are lists around them
-MAX_CONTAINERS: Final = 4 * 1024 * 1024  # `a = [a, a]`, repeated, would fill the memory within 30 levels
+MAX_CONTAINERS: Final = 1024 * 1024  # `a = [a, a]`, repeated, would fill the memory within 30 levels
 _SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
 _CONTAINERS: Final = frozenset({list, tuple, dict})
 _INT_RANGE: Final = range(-(2**63), 2**64)
@@ -64,6 +64,8 @@ def pack(value: object, path: str) -> bytes:
     try:
         if _plain_containers(value, MAX_LEVELS):
             return _packed(value)
+    except _Refused as refused:
+        raise InvalidValue(f"{path}: {refused}") from None
     except (OverflowError, ValueError, TypeError, RuntimeError):
         # An int past 64 bits, a lone surrogate, ...: the walk below stores it, or names the path to it.
         pass
@@ -150,7 +152,11 @@ def _plain_containers(value: object, levels: int) -> int:
         if type(item) not in _SCALARS:
             nested = _plain_containers(item, levels - 1)
             count += nested
-            if not nested or count > MAX_CONTAINERS:
+            if count > MAX_CONTAINERS:
+                raise _Refused(
+                    f"more than {MAX_CONTAINERS} lists and dicts in one value"
+                )  # at once: the walk that names the path would go as far again
+            if not nested:
                 return 0
     return count
 
@@ -185,19 +191,24 @@ def _pack_by_walk(value: object, path: str) -> bytes:
     try:
         return _packed(_lower(value, _Walk()))
     except _Refused as refused:
-        raise InvalidValue(f"{dotted(path, reversed(refused.parts))}: {refused}") from None
-    except Exception as error:
-        # A part of more than 4 GiB, a dict changed by another thread, or the user's own code: a field's descriptor, a
-        # tzinfo. Only the type is named: the error's own __str__ may raise too.
+        raise InvalidValue(f"{dotted(path, reversed(refused.parts))}: {refused}") from refused.__cause__
+    except Exception as error:  # a part of more than 4 GiB
         raise InvalidValue(f"{path}: cannot be stored ({type(error).__name__})") from error
 
 
 def _lower(value: Any, walk: _Walk) -> object:
     """Rewrite a value with the types that msgpack has."""
     lower = _LOWERERS.get(type(value))
-    if lower is None:
-        lower = _lowerer_of_kind(value)
-    return lower(value, walk)
+    try:
+        if lower is None:
+            lower = _lowerer_of_kind(value)
+        return lower(value, walk)
+    except _Refused:
+        raise
+    except Exception as error:
+        # A dict changed by another thread, or the user's own code: a field's descriptor, a tzinfo, a class that says it
+        # is another. Only the type is named: the error's own __str__ may raise too.
+        raise _Refused(f"cannot be stored ({type(error).__name__})") from error
 
 
 def _lowerer_of_kind(value: object) -> Callable[[Any, _Walk], object]:
@@ -249,7 +260,7 @@ def _lower_pairs(pairs: Iterable[tuple[object, object]], walk: _Walk) -> dict[st
 
 def _lower_text(value: str, _walk: _Walk) -> str:
     try:
-        value.encode()
+        str.encode(value)
     except UnicodeEncodeError:
         raise _Refused("a str with a lone surrogate cannot be stored") from None
     return str.__str__(value)

@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from scheduler import transitions
 from scheduler.backoff import Outage
@@ -17,10 +17,11 @@ from scheduler.errors import Unavailable
 from scheduler.janitor import Janitor
 from scheduler.keys import Keys
 from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.rights import Role, check_rights
 from scheduler.store import AsyncStore, async_client
+from worker.rooms import keep
 
 _log = logging.getLogger("duestream.promoter")
-_AGAIN_S = 1.0
 _LEAVE_S = 5.0
 
 
@@ -37,7 +38,7 @@ async def promote(
         max_deliveries: After so many deaths of workers a job fails.
 
     Raises:
-        ConfigurationError: The url cannot be read, or the server refused the credentials.
+        ConfigurationError: The url cannot be read, or the server refused the credentials or lacks a right of its user.
     """
     keys, outage = Keys(namespace), Outage()
     commands, listener = async_client(url), async_client(url)
@@ -57,9 +58,10 @@ async def promote(
     try:
         with contextlib.suppress(Unavailable):  # it is waited for; a wrong password is not
             await store.command("PING")
+            await store.run(check_rights(Role.WORKER, keys))
         _log.info("started promoter=%s app=%s", name, namespace)
-        watch = _keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
-        await _until(stop, _keep("promoter", promoter.run), _keep("janitor", janitor.run), watch)
+        watch = keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
+        await _until(stop, keep("promoter", promoter.run), keep("janitor", janitor.run), watch)
         await _leave(store, name)
         _log.info("stopped promoter=%s", name)
     finally:
@@ -74,15 +76,6 @@ async def _until(stop: asyncio.Event, *rooms: Awaitable[None]) -> None:
         await stop.wait()
     finally:
         await end(*tasks)
-
-
-async def _keep(room: str, run: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await run()
-        except Exception:  # noqa: BLE001  a loop's edge
-            _log.exception("the %s failed, and is started again", room)
-            await asyncio.sleep(_AGAIN_S)
 
 
 async def _leave(store: AsyncStore, name: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 from dataclasses import dataclass, field
 
 from scheduler.errors import InvalidOption
-from scheduler.settings import DEFAULT_QUEUE, check_queue
+from scheduler.settings import DEFAULT_QUEUE, check_flag, check_queue
+
+_NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,12 @@ class WorkerSettings:
         _at_least("concurrency", self.concurrency, 1, 10_000)
         _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000, " milliseconds")
         _at_least("max_deliveries", self.max_deliveries, 1, 1_000)
+        for name in ("burst", "promote"):
+            check_flag(name, getattr(self, name))
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise InvalidOption(
+                f"name: expected 1 to 200 letters, digits, '_', '.', ':', '@' or '-', got {self.name!r:.60}"
+            )
         _at_least("grace_s", self.grace_s, 0, 86_400, " seconds")
 
 

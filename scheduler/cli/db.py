@@ -9,7 +9,7 @@ import click
 
 from scheduler.cli.consent import ask
 from scheduler.cli.group import Noun
-from scheduler.cli.output import as_text, json_option, print_json, print_table, shorten
+from scheduler.cli.output import as_text, clipped, json_option, print_json, print_table, shorten
 from scheduler.cli.session import Session, Target, target_options
 from scheduler.errors import InvalidDocument
 
@@ -43,7 +43,7 @@ def get(target: Target, document_id: str, as_json: bool) -> None:
         return
     from scheduler.cli.conditions import type_name
 
-    rows = [(field, type_name(value), as_text(value)) for field, value in found.items()]
+    rows = [(field, type_name(value), clipped(as_text(value))) for field, value in found.items()]
     print_table(("field", "type", "value"), rows, empty="no fields")
 
 
@@ -163,7 +163,8 @@ def _plan(
     from scheduler.cli.conditions import read_conditions
 
     if fields is not None:
-        plan = plan.walking(_index(session, plan.table, fields), read_conditions(conditions))
+        wanted = read_conditions(conditions)
+        plan = plan.walking(_index(session, plan.table, fields), wanted)
     if desc:
         plan = plan.ordered("desc")
     return plan if cursor is None else plan.resumed(cursor)

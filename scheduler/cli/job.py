@@ -9,7 +9,17 @@ import click
 
 from scheduler.cli.filters import filter_options, given
 from scheduler.cli.group import Noun
-from scheduler.cli.output import ago, as_text, interval, json_option, moment, print_fields, print_json, print_table
+from scheduler.cli.output import (
+    ago,
+    as_text,
+    clipped,
+    interval,
+    json_option,
+    moment,
+    print_fields,
+    print_json,
+    print_table,
+)
 from scheduler.cli.session import Session, Target, target_options
 from scheduler.errors import JobNotFound
 
@@ -114,8 +124,8 @@ def _fields(one: Job, now_ms: int) -> dict[str, str]:
         "kind": one.kind or "-",
         "state": one.state.value,
         "queue": one.queue,
-        "args": _arguments(one),
-        "result": as_text(result) if one.state.value == "success" else "-",
+        "args": clipped(_arguments(one)),
+        "result": clipped(as_text(result)) if one.state.value == "success" else "-",
         "error": f"{error.type}: {error.message}" if error else "-",
         "scheduled": moment(one.scheduled_time, now_ms),
         "created": moment(one.created_time, now_ms),

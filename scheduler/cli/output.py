@@ -15,6 +15,9 @@ WIDTH: Final = 160
 """Columns of what goes into a pipe or a file."""
 
 _MOST_BITS: Final = 10_000
+CLIP: Final = 20_000
+"""Characters of one value that people are shown."""
+
 PRINTED: Final = "duestream.printed"
 """In the meta of a command's context: it has printed JSON."""
 
@@ -31,7 +34,16 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """The same with its line breaks and tabs, and without what a terminal would obey."""
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+def clipped(text: str) -> str:
+    """The beginning of a long text: nobody reads megabytes on a terminal, and laying them out takes half a minute."""
+    if len(text) <= CLIP:
+        return text
+    return f"{text[:CLIP]}… (the first {CLIP:,} of {len(text):,} characters; --json prints all)"
 
 
 def shorten(text: str, limit: int) -> str:
@@ -153,6 +165,8 @@ def _finite(value: Any) -> Any:
 
 _STYLES: Final = {
     "failed": "red",
+    "error": "red",
+    "warning": "yellow",
     "unknown": "red",
     "success": "green",
     "inProgress": "cyan",

@@ -133,7 +133,9 @@ def _session(client: Any, app: App | None, namespace: str | None, timeout_s: flo
     from scheduler.keys import Keys
     from scheduler.store import BlockingStore
 
-    app = app or App(namespace or _only_namespace(BlockingStore(Keys(""), client, timeout_s=timeout_s)))
+    if app is None:
+        found = BlockingStore(Keys(""), client, timeout_s=timeout_s)
+        app = App(_only_namespace(found) if namespace is None else namespace)
     store = BlockingStore(Keys(app.namespace), client, timeout_s=timeout_s)
     clock = RedisClock()
     store.drive(operations.read_clock(clock))

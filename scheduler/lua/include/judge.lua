@@ -80,5 +80,6 @@ local function judge_key(key)
 end
 
 local function judge_queue(queue)
-  return is_of('ready:' .. queue, 'stream') and not has_group(NS .. 'ready:' .. queue) and 'GROUPLESS' or 'OK'
+  local stream = NS .. 'ready:' .. queue
+  return redis.call('TYPE', stream).ok == 'stream' and not has_group(stream) and 'GROUPLESS' or 'OK'
 end

@@ -36,9 +36,12 @@ MAX_DELIVERIES = 8
 """Few enough for poison to end; so many deaths in a row happen to no other job."""
 
 GRACE_S = 1.0
-POISONS = 1
+POISONS = 2
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
 PROMISES = {columns.QUIET: columns.FSYNC}
+ORPHANS_S = 5.0
+"""What belongs to a worker has to notice its death."""
+
 PATIENCE_S = 60.0
 """How long a drain is watched: past its limit it is a violation, and what is left is looked at."""
 
@@ -88,8 +91,9 @@ def run(phase: Phase, place: Place, tell: Callable[[str], None]) -> Outcome:
         late = pace.lateness_ms(books)
         percentiles = pace.percentile(late, 0.5), pace.percentile(late, 0.99)
         found = Counter(f"{job.name.partition(':')[2]} {job.state}" for job in books.jobs.values())
-        return Outcome(phase, findings, world.injected, world.details + Counter(poisoned=crew.poisoned, workers=crew.born),
-                       found, time.monotonic() - started, drained_s, percentiles)  # fmt: skip
+        details = world.details + Counter(poisoned=crew.poisoned, workers=crew.born)
+        took_s = time.monotonic() - started
+        return Outcome(phase, findings, world.injected, details, found, took_s, drained_s, percentiles)
 
 
 def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: ExitStack) -> World:
@@ -163,7 +167,11 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     rest.keys = inventory.all_keys(server)
     rest.workers, rest.exits = crew.born, crew.misbehaved()
     crew.close()
-    rest.orphans = inventory.processes_with(f"{RUN}={place.folder}")
+    mine = f"{RUN}={place.folder}"
+    deadline = time.monotonic() + ORPHANS_S
+    while (orphans := inventory.processes_with(mine)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    rest.orphans = orphans
     world.proxy.cut_all()  # those on which something was swallowed do not notice that one end is gone
     wait_until(lambda: world.proxy.connected == 0, what="the end of the proxy's connections")
     rest.connections = [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != server.client_id()]

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scheduler import Call, JobId, SyncScheduler, Unavailable
 from scheduler.ids import JobIds
@@ -95,7 +95,7 @@ class Producers:
         while waiting:
             time.sleep(max(0.0, self._started + waiting[0].at_s - time.monotonic()))
             now_s = time.monotonic() - self._started
-            batch = []
+            batch: list[Planned] = []
             while waiting and waiting[0].at_s <= now_s and len(batch) < MOST_AT_ONCE:
                 batch.append(self._choose(waiting.popleft()))
             waiting.extendleft(reversed(self._send(scheduler, batch)))
@@ -106,7 +106,7 @@ class Producers:
             if len(batch) == 1:
                 ids = [_run(scheduler, batch[0])]
             else:
-                ids = scheduler.schedule_many(_call(one) for one in batch)
+                ids = [*scheduler.schedule_many(_call(one) for one in batch)]
         except Unavailable:
             self._ledger.note_unsure(batch)
             return [one for one in batch if one.key]
@@ -175,6 +175,6 @@ def _call(one: Planned) -> Call:
     return function.after(one.delay_ms, **one.kwargs).using(idempotency_key=one.key or None)
 
 
-def _run(scheduler: SyncScheduler, one: Planned) -> str:
+def _run(scheduler: SyncScheduler, one: Planned) -> JobId:
     options = scheduler.options(idempotency_key=one.key) if one.key else scheduler
     return options.run_after(one.delay_ms, app.functions[f"chaos:{one.function}"], **one.kwargs)
