@@ -92,8 +92,8 @@ class Scan(NamedTuple):
 class Commit(NamedTuple):
     """The end of one mutation (see `lua/commit.lua`). `settled`: it stands in SQL already, so it is this or nothing.
 
-    `elapsed_ms` is from its start to `written_ms`, Redis time (None: when the script runs). What comes between, while Redis
-    is away, is the script's to add.
+    `elapsed_ms` is from its start to `written_ms`, Redis time (None: when the script runs). What comes between, while
+    Redis is away, is the script's to add.
     """
 
     delivery: Delivery

@@ -111,6 +111,7 @@ class Worker:
             self._settings.queues,
             name,
             lambda: connections.release_reader(self._store),
+            self._presence.join,
         )
         keyring = Keyring.of(app)
         self._gate = Gate(keyring, clock, self._count_refused)

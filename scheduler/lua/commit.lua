@@ -223,7 +223,7 @@ for i = 1, commits do
     error(word, 0)
   end
   replies[i] = word
-  if word == 'OK' then
+  if replies[i] == 'OK' then
     write(job)
   end
 end

@@ -23,8 +23,8 @@ MAY_PCALL = {"commit", "renew", "sustain", "join", "leave", "sweep", "show"}
 
 
 GIVEN = {
-    "ARGV", "KEYS", "assert", "ipairs", "math", "pairs", "redis", "string", "table", "tonumber", "tostring", "type",
-    "unpack",
+    "ARGV", "KEYS", "assert", "error", "ipairs", "math", "pairs", "pcall", "redis", "string", "table", "tonumber",
+    "tostring", "type", "unpack",
 }  # fmt: skip
 
 
