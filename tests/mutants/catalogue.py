@@ -436,9 +436,10 @@ MUTANTS = [
         "return spec == '' and 'DANGLING' or 'OK'",
     ),
     judge("an entry without a token is ours", "if not fields.job or not fields.token then", "if not fields.job then"),
-    judge(
-        "an entry counts for ever", "status and (status[1] or status[2] ~= fields.token) and 'STALE' or 'OK'", "'OK'"
-    ),
+    judge("an entry counts for ever", "if status and (status[1] or status[2] ~= fields.token) then", "if false then"),
+    judge("nobody holds what is held", "#redis.call('XPENDING', stream, GROUP, entry, entry, 1) > 0", "false"),
+    judge("what was never handed out is stranded", "last_handed_out(stream), 'COUNT', 1", "'+', 'COUNT', 1"),
+    mend("a stranded job is not delivered", "mend_job(id, '')"),
     judge(
         "an idempotency key is its own",
         "NS .. 'status:' .. id) == 0 and 'ORPHAN' or 'OK'",
