@@ -172,7 +172,7 @@ async def _serve(app: App, line: Line) -> None:
 
 def _prepare(line: Line, path: list[str], levels: dict[str, int]) -> None:
     sys.path[:] = path
-    faulthandler.enable()  # where a segfault was, on standard error
+    faulthandler.enable(all_threads=False)  # where a segfault was, on standard error
     cast("io.TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)  # what was printed before a crash is out
     relay.install(relay.Relay(lambda record: line.say(Say.LOG, record)), levels)
     os.register_at_fork(after_in_child=lambda: logging.basicConfig(force=True))
