@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import cast
 
 from scheduler import transitions, values
@@ -100,7 +101,7 @@ class Cell:
             self._store.hear(word, *rest)
 
     async def _work(self, errand: Errand) -> None:
-        self._clock.observe(errand.now_ms)
+        self._clock.observe(errand.now_ms, time.monotonic())
         self._catalog.learn(errand.catalog)
         self._line.say(Say.ENTERED)
         ending = await self._run(errand)

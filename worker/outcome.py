@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.backoff import jittered_ms
 from scheduler.effects import Effects
+from scheduler.errors import Unavailable
 from scheduler.job import JobError, JobState
 from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry
@@ -15,6 +16,7 @@ from worker.delivery import Held, Interruption
 from worker.executor import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 
 _TRANSIENT_MS = (500, 2 * 3600 * 1000)
+_OUTAGE_MS = (500, 2_000)
 _CONFLICT_MS = (10, 60 * 1000)
 _IN_PLACE_MS = 100
 _AT_ONCE, _IN_LANE, _LANE_MS = 3, 30, (1, 100)
@@ -63,6 +65,8 @@ def after_mutation(
             return _commit(held, JobState.SUCCESS, value, transaction)
         case Died(how):
             return after_transient(held, jitter)._replace(key=held.key, death=death_error(held, how).pack())
+        case Raised(error) if isinstance(error, Unavailable):
+            return after_outage(held, jitter)
         case Raised() | Failed() if _passes(ended, transient):
             return after_transient(held, jitter)
         case Raised() | Failed():
@@ -96,7 +100,8 @@ def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
     """
     if held.contended and held.conflicts <= _IN_LANE:
         return InTurn(0 if held.conflicts <= _AT_ONCE else jitter(held.conflicts - _AT_ONCE, *_LANE_MS))
-    delay_ms = jitter(held.conflicts, *_CONFLICT_MS)
+    # Those that it waited its turn for do not count: the first one after them would make it wait for a minute.
+    delay_ms = jitter(held.conflicts - (_IN_LANE if held.contended else 0), *_CONFLICT_MS)
     return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else give_back(held, delay_ms)
 
 
@@ -120,6 +125,15 @@ def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
     Conflicts do not count: of a job that many want, the first lost connection would make it wait for minutes.
     """
     return give_back(held, max(1, jitter(held.delivery.attempt, *_TRANSIENT_MS)))
+
+
+def after_outage(held: Held, jitter: Jitter = jittered_ms) -> Retry:
+    """Redis was away while the handler read.
+
+    That the delivery goes back at all means that Redis is here again: it waits no longer than a worker does, however
+    often that has happened.
+    """
+    return give_back(held, max(1, jitter(held.delivery.attempt, *_OUTAGE_MS)))
 
 
 def after_action(held: Held, ended: Ended) -> Next:

@@ -80,7 +80,7 @@ class Worker:
         self._connections = connections
         keys = Keys(app.namespace)
         name = self._settings.name
-        clock = RedisClock()
+        self._clock = clock = RedisClock()
         self._outage = Outage()
         self._store = AsyncStore(keys, connections.commands)
         contact = self._store.contact
@@ -247,6 +247,9 @@ class Worker:
                 return
 
     def _take(self, claimed: list[Held]) -> None:
+        if claimed:
+            # No handler sees a time before its job was due.
+            self._clock.advance(claimed[-1].delivery.entry_ms)
         for held in self._lease.add(claimed):
             if not held.delivery.job_id:
                 _log.error("a foreign entry in queue %s: %s", held.delivery.queue, held.delivery.entry)

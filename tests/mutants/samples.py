@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import transitions
+from scheduler.doctor import calls as doctor
 from scheduler.keys import GROUP
 from scheduler.transitions import Commit, Retry, Scan, Seal, Transition
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
@@ -185,6 +186,12 @@ def join(world: World) -> Transition[Any]:
 def sweep(world: World) -> Transition[Any]:
     world.run(join(world))
     return transitions.sweep(10, 10, NOW + 10)
+
+
+def mend(world: World) -> Transition[Any]:
+    job_id = world.schedule(delay=9)
+    world.command("ZREM", world.keys.due("q"), job_id)
+    return doctor.mend([doctor.Row("job", job_id)], 1000, NOW)
 
 
 def watch(world: World) -> Transition[Any]:

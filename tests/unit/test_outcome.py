@@ -9,6 +9,7 @@ import pytest
 from scheduler import App, MutationContext
 from scheduler.call import Request
 from scheduler.effects import Effects
+from scheduler.errors import Unavailable
 from scheduler.ids import JobId
 from scheduler.job import JobError
 from scheduler.settings import Limits
@@ -98,6 +99,15 @@ async def test_a_transient_error_is_tried_again_later(error: Exception, attempt:
     assert follows == Retry(job.delivery, attempt, min(7_200_000, 500 * 2 ** (attempt - 1)), "shop:place")
 
 
+@pytest.mark.parametrize(("attempt", "most_ms"), [(1, 500), (2, 1_000), (3, 2_000), (30, 2_000)])
+async def test_redis_away_makes_no_job_wait_for_long(attempt: int, most_ms: int) -> None:
+    # C3.3, C7.3: work goes on when it is back, also after many such times
+    job = held()
+    job.delivery = DELIVERY._replace(attempt=attempt)
+    follows = after_mutation(job, Raised(Unavailable("away")), await transaction(), TRANSIENT, cap)
+    assert follows == Retry(job.delivery, attempt, most_ms, "shop:place")
+
+
 async def test_conflicts_do_not_make_a_lost_connection_wait_longer() -> None:
     # C3.3: ten conflicts and then a lost connection made a job wait for up to eight minutes
     job = held()
@@ -161,7 +171,8 @@ def test_conflicts_never_give_up_and_hold_no_lease_for_long(conflicts: int, foll
     ("conflicts", "follows"),
     [
         (1, InTurn(0)), (3, InTurn(0)), (4, InTurn(1)), (6, InTurn(4)), (30, InTurn(100)),
-        (31, Retry(DELIVERY, 34, 60_000, "shop:place", 31)),
+        (31, Again(10)), (34, Again(80)), (35, Retry(DELIVERY, 38, 160, "shop:place", 35)),
+        (99, Retry(DELIVERY, 102, 60_000, "shop:place", 99)),
     ],
 )  # fmt: skip
 def test_those_that_lost_over_a_document_take_turns_before_they_wait_longer(conflicts: int, follows: object) -> None:

@@ -200,7 +200,7 @@ class Jump(Fault):
 
     def undo(self, world: World) -> bool:
         world.server.set_clock(0)
-        world.shifts.append(Shift(self._since_ms, world.server.now_ms(), JUMP_S * 1000))
+        world.shifts.append(Shift(self._since_ms, JUMP_S * 1000))
         return True
 
 

@@ -36,7 +36,7 @@ MAX_DELIVERIES = 8
 """Few enough for poison to end; so many deaths in a row happen to no other job."""
 
 GRACE_S = 1.0
-POISONS = 1
+POISONS = 2
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
 PROMISES = {columns.QUIET: columns.FSYNC}
 ORPHANS_S = 5.0

@@ -74,15 +74,9 @@ def _not_early_by_the_server(books: Books) -> Finding:
 def _true_time(books: Books, job: Job, time_ms: int) -> int:
     """When it was, had the clock not been off: for a job that was scheduled before it was."""
     for shift in books.shifts:
-        off = _within(time_ms, shift.since_ms, shift.until_ms, shift.by_ms)
-        if off and not _within(job.created_time, shift.since_ms, shift.until_ms, shift.by_ms):
+        if shift.covers(time_ms) and not shift.covers(job.created_time):
             return time_ms - shift.by_ms
     return time_ms
-
-
-def _within(time_ms: int, since_ms: int, _until_ms: int, by_ms: int) -> bool:
-    """Whether a time was read from a clock that was off: so far from all others nothing else happened."""
-    return abs(time_ms - since_ms) < abs(by_ms) // 2
 
 
 def _early(job: Job) -> str:

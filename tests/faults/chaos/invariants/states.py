@@ -23,6 +23,8 @@ def check(books: Books) -> Iterator[Finding]:
     yield _final(books)
     yield _stays(books)
     yield _canceled(books)
+    yield _withdrawn(books)
+    yield _born_canceled(books)
     yield _children(books)
     yield _reasons(books)
 
@@ -61,6 +63,28 @@ def _canceled(books: Books) -> Finding:
             finding.check(held, f"{job_id} was canceled, and is {job and job.state}")
         elif outcome is CancelOutcome.UNKNOWN:
             finding.check(job_id not in books.jobs, f"{job_id} was unknown, and has a record")
+    return finding
+
+
+def _withdrawn(books: Books) -> Finding:
+    """A cancel in a mutation is part of its transaction (C4.1)."""
+    finding = Finding(4, "what a mutation canceled is canceled if it succeeded")
+    for job in books.of("withdraw", state=JobState.SUCCESS):
+        if job.result in (CancelOutcome.CANCELED, CancelOutcome.RUNNING):
+            target = books.jobs.get(job.kwargs["job_id"])
+            held = target is not None and target.state is JobState.CANCELED
+            finding.check(held, f"{job.id} canceled {job.kwargs['job_id']}, which is {target and target.state}")
+    return finding
+
+
+def _born_canceled(books: Books) -> Finding:
+    """What an action schedules once it is canceled never runs (C4, C4.2)."""
+    finding = Finding(4, "what a canceled action scheduled from then on is canceled")
+    for child in books.of("count"):
+        parent = books.jobs.get(child.parent_id or "")
+        canceled_ms = parent.completed_time if parent is not None and parent.state is JobState.CANCELED else None
+        if canceled_ms is not None and not books.clock_was_off(canceled_ms) and child.created_time > canceled_ms:
+            finding.check(child.state is JobState.CANCELED, f"{child.id} of {child.parent_id} is {child.state}")
     return finding
 
 
