@@ -297,6 +297,16 @@ def begin(
     return Transition(scripts.load("begin"), argv, _words)
 
 
+def revert(
+    deliveries: Sequence[Delivery], worker: str, delay_ms: int, clock_ms: int | None = None
+) -> Transition[list[Word]]:
+    """Take back what `worker` has begun and not started; it comes again in `delay_ms`. Reads OK | LOST for each."""
+    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, delay_ms, len(deliveries)]
+    for delivery in deliveries:
+        argv.extend(delivery)
+    return Transition(scripts.load("revert"), argv, _words)
+
+
 def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
     """End mutations. Reads OK | ALREADY | LOST | CONFLICT | SEALED for each."""
     argv: list[Argument] = [_clock(clock_ms), nonce(), worker, len(commits)]

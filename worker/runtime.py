@@ -7,7 +7,6 @@ import logging
 import time
 from typing import assert_never
 
-from scheduler import transitions
 from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
@@ -26,6 +25,7 @@ from scheduler.promoter import LEASE_MS, Promoter
 from scheduler.store import AsyncStore
 from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry, Word
+from worker.beginner import Beginner
 from worker.burst import Burst
 from worker.claimer import BLOCK_S, Claimer
 from worker.committer import Committer
@@ -112,6 +112,7 @@ class Worker:
             name,
             lambda: connections.release_reader(self._store),
         )
+        self._beginner = Beginner(self._store, self._persistence, self._settings, self._settings.safety(app))
         keyring = Keyring.of(app)
         self._gate = Gate(keyring, clock, self._count_refused)
         self._committer = Committer(
@@ -208,6 +209,7 @@ class Worker:
         return True
 
     async def _announce(self) -> None:
+        await self._beginner.open()
         await self._isolation.check()
         self._lease.start()  # a heartbeat, too
         await self._presence.arrive()
@@ -284,30 +286,17 @@ class Worker:
     async def _begin(self, actions: list[Held]) -> None:
         """Ack, and only then run (C3.5)."""
         try:
-            words = await self._acknowledge(actions)
+            begun = await self._beginner.begin([held.delivery for held in actions])
         except Exception:  # noqa: BLE001  a bug of ours must not stop the others
             _log.exception("not begun: %d actions come back when the lease is over", len(actions))
-            words = [Word.LOST] * len(actions)
-        for held, word in zip(actions, words, strict=True):
-            if word is Word.LOST:
-                self._running -= 1
-                self.drop(held)
-            else:
+            begun = [False] * len(actions)
+        for held, may_start in zip(actions, begun, strict=True):
+            if may_start:
                 held.begun = True
                 self._start(held)
-
-    async def _acknowledge(self, actions: list[Held]) -> list[Word]:
-        """`begin`, again if its answer is old: this process may have been paused, and what it began has expired since.
-
-        The code of an action that is `failed` in the books does not run.
-        """
-        lease_ms = self._settings.lease_ms * 3 // 4
-        transition = transitions.begin([held.delivery for held in actions], self._settings.name, lease_ms)
-        while True:
-            sent = time.monotonic()
-            words = await self._persistence.run(transition)
-            if (time.monotonic() - sent) * 1000 < lease_ms:
-                return words
+            else:
+                self._running -= 1
+                self.drop(held)
 
     def _start(self, held: Held) -> None:
         held.started, held.entered = time.monotonic(), False

@@ -69,6 +69,7 @@ reindex = _of("reindex", "reindex")
 renew = _of("renew", "renew")
 sustain = _of("sustain", "sustain")
 retry = _of("retry", "retry")
+revert = _of("revert", "revert")
 schedule = _of("schedule", "schedule")
 seal = _of("seal", "seal")
 show = _of("show", "show")
@@ -150,6 +151,7 @@ MUTANTS = [
     begin("an action is not acked", "drop_entry(queue, entry)"),
     begin("another worker may start it too", " and status[3] == worker"),
     begin("started again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
+    begin("a repeated begin is not written", "elseif replies[i] == 'ALREADY' then", "elseif false then"),
     begin("no lease", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)"),
     finish("no fence", "if status[2] ~= ARGV[at + 3] then", "if false then"),
     finish("ended again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
@@ -288,6 +290,20 @@ MUTANTS = [
     commit("a deleted document stays", "redis.call('DEL', key)"),
     commit("a full server takes half", "redis.call('SETRANGE', NS .. 'sequence', 0, '')", "", FULL),
     commit("allowed on a full server", "-- include: base\n", "-- flags: allow-oom\n-- include: base\n", FULL),
+    revert("no fence", "status[2] == ARGV[at + 3] and mine", "mine"),
+    revert("another worker's is taken back", " and status[3] == worker"),
+    revert("what has ended comes back", "(status[1] == 'inProgress' and", "("),
+    revert("what was lost with the server is not given back", "not status[1] or "),
+    revert("the entry stays", "drop_entry(queue, entry)"),
+    revert("it stays in running", "redis.call('ZREM', NS .. 'running', id)"),
+    revert("it stays in progress", "id, 'state', 'token'", "id, 'token'"),
+    revert("the old token stays", "'state', 'token', 'entry', 'started'", "'state', 'entry', 'started'"),
+    revert("when it started stays", "'started', 'worker', 'deaths'", "'worker', 'deaths'"),
+    revert("giving back counts as a death", ", 'deaths')", ")"),
+    revert("it counts as a start", "int(attempt - 1)", "int(attempt)"),
+    revert("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
+    revert("nobody is woken for it", "settle_queues(now, nonce)"),
+    revert("given back twice in a call", " and not seen[ARGV[at]]"),
     retry("no fence", "status[2] == ARGV[at + 3] and not status[1]", "not status[1]"),
     retry("what began is given back", "(status[2] == ARGV[at + 3] and not status[1])", "(status[2] == ARGV[at + 3])"),
     retry("the old entry stays", "drop_entry(queue, entry)"),
