@@ -115,7 +115,9 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
                 "grace_s": GRACE_S}  # fmt: skip
     crew = Crew(proxy.url, place.folder, environment, settings, WORKERS)
     opened.callback(crew.close)
-    producers = Producers(proxy.url, _plan(phase), ledger, random.Random(phase.seed))
+    producers = Producers(
+        proxy.url, _plan(phase), ledger, random.Random(phase.seed), lambda: world.server.entries(keys.ready("default"))
+    )
     world = World(phase.name, server, proxy, crew, producers, keys, add_server, replica)
     wait_until(lambda: world.server.admin.zcard(keys.workers) == WORKERS, what="the workers' joining")
     return world

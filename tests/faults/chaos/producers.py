@@ -20,6 +20,9 @@ MOST_AT_ONCE = 20
 CANCELED_AT_ONCE = 60
 LOOKED_AT_ONCE = 20
 LOOK_EVERY_S = 0.25
+MOST_WAITING = 300
+"""What a slow machine does in a few seconds: it takes longer for the calls, not for what comes after the last fault."""
+
 SPARED = frozenset({"transact", "transact_in_a_thread", "forgotten"})
 """Functions whose jobs no storm cancels: their checks need to know what they did."""
 
@@ -32,13 +35,22 @@ class Producers:
         planned: The calls, by time.
         ledger: Where answers are noted.
         dice: What is canceled and looked at.
+        backlog: How many jobs wait for a worker: with too many, calls are made later.
     """
 
-    def __init__(self, url: str, planned: Sequence[Planned], ledger: Ledger, dice: random.Random) -> None:
+    def __init__(
+        self,
+        url: str,
+        planned: Sequence[Planned],
+        ledger: Ledger,
+        dice: random.Random,
+        backlog: Callable[[], int],
+    ) -> None:
         self._url = url
         self._planned = planned
         self._ledger = ledger
         self._dice = dice
+        self._backlog = backlog
         self._storms: deque[float] = deque()
         self._over = threading.Event()
         self._failed: list[BaseException] = []
@@ -94,6 +106,8 @@ class Producers:
         waiting = deque(mine)
         while waiting:
             time.sleep(max(0.0, self._started + waiting[0].at_s - time.monotonic()))
+            while self._backlog() > MOST_WAITING:
+                time.sleep(0.05)
             now_s = time.monotonic() - self._started
             batch: list[Planned] = []
             while waiting and waiting[0].at_s <= now_s and len(batch) < MOST_AT_ONCE:
