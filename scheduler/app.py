@@ -165,6 +165,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        isolate: bool = False,
     ) -> MutationDecorator: ...
     @overload
     def mutation(
@@ -201,6 +202,7 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
         transaction: AnyInbox | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register a mutation: it happens exactly once (C3.1). Public: any client may schedule it.
 
@@ -212,6 +214,8 @@ class App:
             keep_s: How long its records are kept, in seconds; the app's setting by default.
             transient: Exceptions after which it runs again.
             transaction: `SqlTransaction(engine)` where its data is in SQL: `ctx.sql` is the session (C6.4).
+            isolate: Run it in a process of its own: a crash there takes only that, and a time limit really ends it
+                (docs/isolation.md).
 
         Raises:
             DuplicateFunction: The name is used already.
@@ -219,7 +223,10 @@ class App:
             TypeError: The signature has no context, or hints that cannot be resolved.
         """
         return self._register(
-            Kind.MUTATION, False, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+            Kind.MUTATION,
+            False,
+            handler,
+            FunctionOptions(name, queue, timeout, keep_s, transient, transaction, isolate),
         )
 
     @overload
@@ -240,6 +247,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        isolate: bool = False,
     ) -> MutationDecorator: ...
     @overload
     def internal_mutation(
@@ -276,10 +284,11 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
         transaction: AnyInbox | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register a mutation that no untrusted client may schedule (C1.6); see `mutation`."""
         return self._register(
-            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction, isolate)
         )
 
     @overload
@@ -295,6 +304,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> ActionDecorator: ...
     def action(
         self,
@@ -305,6 +315,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register an action: it happens at most once (C3.5). Public: any client may schedule it.
 
@@ -314,11 +325,14 @@ class App:
             queue: Where its jobs wait by default.
             timeout: Its time limit in seconds, 1800 by default; past it the job fails.
             keep_s: How long its records are kept, in seconds; the app's setting by default.
+            isolate: Run it in a process of its own; see `mutation`.
 
         Raises:
             As `mutation` does.
         """
-        return self._register(Kind.ACTION, False, handler, FunctionOptions(name, queue, timeout, keep_s))
+        return self._register(
+            Kind.ACTION, False, handler, FunctionOptions(name, queue, timeout, keep_s, isolate=isolate)
+        )
 
     @overload
     def internal_action(
@@ -335,6 +349,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> ActionDecorator: ...
     def internal_action(
         self,
@@ -345,9 +360,12 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register an action that no untrusted client may schedule (C1.6); see `action`."""
-        return self._register(Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s))
+        return self._register(
+            Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s, isolate=isolate)
+        )
 
     @overload
     def query(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...

@@ -213,13 +213,18 @@ class Contact:
 
     def _abandon(self, task: asyncio.Future[Any]) -> None:
         """Nobody waits for it any more; what it raises is nobody's."""
+        task.add_done_callback(_forget)
         if task.done():
-            if not task.cancelled():
-                task.exception()
             return
         ending = asyncio.create_task(end(task))  # type: ignore[arg-type]
         self._abandoned.add(ending)
         ending.add_done_callback(self._abandoned.discard)
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Otherwise the event loop tells of an error that nobody has asked for."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _first(within_s: float, *futures: asyncio.Future[Any]) -> None:

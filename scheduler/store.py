@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
@@ -57,6 +58,37 @@ class _Commands(Protocol):
     def execute_command(self, *args: Any, **options: Any) -> Any: ...
 
 
+class AsyncRunner(ABC):
+    """Whatever runs transitions from an event loop."""
+
+    @abstractmethod
+    async def run(self, transition: Transition[T]) -> T:
+        """Run one transition.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
+            QueueFull: Redis is out of memory; nothing was applied.
+        """
+
+    @abstractmethod
+    async def command(self, *command: Any) -> Any:
+        """Run one plain command.
+
+        Raises:
+            Unavailable: Redis did not answer, or cannot serve now.
+        """
+
+    async def drive(self, steps: Steps[T]) -> T:
+        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
+        reply = None
+        while True:
+            try:
+                step = steps.send(reply)
+            except StopIteration as stop:
+                return cast("T", stop.value)
+            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
+
+
 class _Client(redis.asyncio.Redis):
     """An async client that says of a connection that is gone that it is gone."""
 
@@ -70,7 +102,7 @@ class _Client(redis.asyncio.Redis):
             raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
 
 
-class AsyncStore:
+class AsyncStore(AsyncRunner):
     """Runs transitions for one app from one event loop.
 
     Args:
@@ -108,12 +140,6 @@ class AsyncStore:
         return AsyncStore(self.keys, self._given, block_s=block_s, contact=self.contact)
 
     async def run(self, transition: Transition[T]) -> T:
-        """Run one transition.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
-            QueueFull: Redis is out of memory; nothing was applied.
-        """
         script, argv = transition.script, transition.argv
         try:
             if self.fake:
@@ -168,25 +194,10 @@ class AsyncStore:
         )
 
     async def command(self, *command: Any) -> Any:
-        """Run one plain command.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now.
-        """
         try:
             return await self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
-
-    async def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
-        reply = None
-        while True:
-            try:
-                step = steps.send(reply)
-            except StopIteration as stop:
-                return cast("T", stop.value)
-            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
 
     def sort(self, error: Exception) -> NoReturn:
         """Raise what an error of `execute` means; see `sort_error`."""
@@ -220,7 +231,7 @@ class BlockingStore:
         self._client.response_callbacks.clear()
 
     def run(self, transition: Transition[T]) -> T:
-        """Run one transition; raises as `AsyncStore.run` does."""
+        """Run one transition; raises as `AsyncRunner.run` does."""
         script, argv = transition.script, transition.argv
         try:
             if self.fake:
@@ -267,14 +278,14 @@ class BlockingStore:
             return cast("_Commands", self._client).execute_command(*command)
 
     def command(self, *command: Any) -> Any:
-        """Run one plain command; raises as `AsyncStore.command` does."""
+        """Run one plain command; raises as `AsyncRunner.command` does."""
         try:
             return self.execute(*command)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
 
     def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; see `AsyncStore.drive`."""
+        """Run an operation of `operations.py` step by step; see `AsyncRunner.drive`."""
         reply = None
         while True:
             try:

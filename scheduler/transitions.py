@@ -43,6 +43,7 @@ class Word(StrEnum):
     CANCELED = "CANCELED"
     RUNNING = "RUNNING"
     SEALED = "SEALED"
+    FAILED = "FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class Delivery(NamedTuple):
     entry: str
     token: str
     attempt: int
+
+    @property
+    def entry_ms(self) -> int:
+        """Redis time when the entry was made, in epoch ms: the job was due by then."""
+        return int(self.entry.partition("-")[0])
 
 
 class Scan(NamedTuple):
@@ -133,6 +139,8 @@ class Retry(NamedTuple):
     """A delivery given back: `attempts` starts were made, `conflicts` of them in vain; the next comes in `delay_ms`.
 
     `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
+    `death` is the error of a delivery whose own process died, b'' of any other: it counts as a death of its worker, and
+    past the cap the job fails with it (C3.4).
     """
 
     delivery: Delivery
@@ -141,6 +149,8 @@ class Retry(NamedTuple):
     name: str = ""
     conflicts: int = 0
     unseal: bool = False
+    key: str = ""
+    death: bytes = b""
 
 
 class Seal(NamedTuple):
@@ -304,13 +314,15 @@ def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transitio
     return Transition(scripts.load("finish"), argv, _words)
 
 
-def retry(retries: Sequence[Retry], clock_ms: int | None = None) -> Transition[list[Word]]:
-    """Give deliveries back. Reads OK | LOST for each."""
-    argv: list[Argument] = [_clock(clock_ms), nonce(), len(retries)]
+def retry(
+    retries: Sequence[Retry], clock_ms: int | None = None, *, worker: str = "", max_deliveries: int = 5
+) -> Transition[list[Word]]:
+    """Give deliveries back. Reads OK | FAILED, for a death past `max_deliveries` | LOST for each."""
+    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, max_deliveries, len(retries)]
     for one in retries:
         held = one.delivery
         argv.extend((held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms))
-        argv.extend((one.name, one.conflicts, "1" if one.unseal else ""))
+        argv.extend((one.name, one.conflicts, "1" if one.unseal else "", one.key, one.death))
     return Transition(scripts.load("retry"), argv, _words)
 
 

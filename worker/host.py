@@ -22,7 +22,7 @@ from scheduler.ids import JobId
 from scheduler.job import JobState
 from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
 from scheduler.reading import Check, Question, Read, Reader, SerialReader, Survey
-from scheduler.store import AsyncStore, ServerError
+from scheduler.store import AsyncRunner, ServerError
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
 from worker.at_once import run_at_once
@@ -43,7 +43,7 @@ class WorkerHost:
 
     def __init__(
         self,
-        store: AsyncStore,
+        store: AsyncRunner,
         producer: Producer,
         executor: Executor,
         persistence: Persistence,

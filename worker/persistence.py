@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from scheduler.backoff import Outage
 from scheduler.errors import Unavailable
-from scheduler.store import AsyncStore
+from scheduler.store import AsyncRunner
 from scheduler.transitions import Transition
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Persistence:
     """Runs transitions that must be answered, and never another payload under the same token."""
 
-    def __init__(self, store: AsyncStore, outage: Outage) -> None:
+    def __init__(self, store: AsyncRunner, outage: Outage) -> None:
         self._store = store
         self._outage = outage
 

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import socket
+import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
@@ -65,7 +66,7 @@ class Presence:
 
     async def join(self) -> None:
         """Announce the worker, its functions and the retention its deployment wants; make its queues' groups."""
-        settings = self._settings
+        settings, asked_s = self._settings, time.monotonic()
         now_ms = await self._persistence.run(
             transitions.join(
                 settings.name,
@@ -85,7 +86,7 @@ class Presence:
                 settings.queues,
             )
         )
-        self._clock.observe(now_ms)
+        self._clock.observe(now_ms, asked_s)
         await self.declare()
 
     async def declare(self) -> None:

@@ -12,6 +12,7 @@ from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
+from scheduler.effects import Effects
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.ids import JobIds
@@ -23,6 +24,7 @@ from scheduler.keys import Keys
 from scheduler.operations import Producer
 from scheduler.promoter import LEASE_MS, Promoter
 from scheduler.store import AsyncStore
+from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry, Word
 from worker.burst import Burst
 from worker.claimer import BLOCK_S, Claimer
@@ -34,6 +36,7 @@ from worker.gate import Gate
 from worker.host import WorkerHost
 from worker.inbox import Inbox
 from worker.interruptions import Interruptions, Places
+from worker.isolation import Isolation
 from worker.joblog import log_answer, log_retry
 from worker.keeping import Keeping
 from worker.lease import Lease, Reports
@@ -77,7 +80,7 @@ class Worker:
         self._connections = connections
         keys = Keys(app.namespace)
         name = self._settings.name
-        clock = RedisClock()
+        self._clock = clock = RedisClock()
         self._outage = Outage()
         self._store = AsyncStore(keys, connections.commands)
         contact = self._store.contact
@@ -111,8 +114,16 @@ class Worker:
         )
         keyring = Keyring.of(app)
         self._gate = Gate(keyring, clock, self._count_refused)
-        self._committer = Committer(self._persistence, name, self._presence.declare, cipher_of(keyring), self._answered)
-        self._executor = Executor(self._settings.concurrency, app.limits.result_bytes)
+        self._committer = Committer(
+            self._persistence,
+            name,
+            self._presence.declare,
+            cipher_of(keyring),
+            self._answered,
+            self._settings.max_deliveries,
+        )
+        self._isolation = Isolation(app, self._store, clock, catalog)
+        self._executor = Executor(self._settings.concurrency, app.limits.result_bytes, self._isolation)
         producer = Producer(app, JobIds(clock.now_ms), clock, keyring=keyring)
         self._host = WorkerHost(
             self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
@@ -130,7 +141,7 @@ class Worker:
         )
         promoter = self._promoter if self._settings.promote else None
         self._burst = Burst(self._store, promoter, self._settings.queues, clock)
-        self._parting = Parting(connections, self._store, self._lease, self._presence)
+        self._parting = Parting(connections, self._store, self._lease, self._presence, self._isolation)
         self._running = 0
         places = Places()
         self._waiting, self._again, self._lanes, self._room = places.waiting, places.again, places.lanes, places.room
@@ -151,7 +162,6 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called, or with `burst` until nothing is due."""
         settings = self._settings
-        self._lease.start()
         if not await self._join():
             return
         self.started.set()
@@ -180,7 +190,7 @@ class Worker:
     async def _join(self) -> bool:
         """Announce the worker, however long Redis is away; False if a stop was asked for meanwhile."""
         await self._connections.open_reader()
-        joining = asyncio.create_task(self._presence.arrive())
+        joining = asyncio.create_task(self._announce())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -196,6 +206,11 @@ class Worker:
             await self._parting.close()
             raise
         return True
+
+    async def _announce(self) -> None:
+        await self._isolation.check()
+        self._lease.start()  # a heartbeat, too
+        await self._presence.arrive()
 
     async def _until_stopped(self, claiming: asyncio.Task[None]) -> None:
         stopping = asyncio.create_task(self._stopping.wait())
@@ -232,6 +247,9 @@ class Worker:
                 return
 
     def _take(self, claimed: list[Held]) -> None:
+        if claimed:
+            # No handler sees a time before its job was due.
+            self._clock.advance(claimed[-1].delivery.entry_ms)
         for held in self._lease.add(claimed):
             if not held.delivery.job_id:
                 _log.error("a foreign entry in queue %s: %s", held.delivery.queue, held.delivery.entry)
@@ -318,8 +336,12 @@ class Worker:
         if problem is not None:
             return after_mutation(held, problem, None, ())
         assert held.function is not None
-        transaction = held.transaction = self._host.transaction()
-        ended = await self._executor.run_mutation(held, held.function, self._host, transaction)
+        transaction: Transaction | Effects
+        if held.function.isolate:
+            ended, transaction = await self._executor.run_isolated(held, held.function)
+        else:
+            transaction = held.transaction = self._host.transaction()
+            ended = await self._executor.run_mutation(held, held.function, self._host, held.transaction)
         transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *held.function.transient)
         held.contended = transaction.contended
         if transaction.conflicted and held.interruption is None:
@@ -337,9 +359,9 @@ class Worker:
                     self._committer.commit(held, follows)
                 else:
                     self._committer.finish(held, follows)
-            case Retry(delay_ms=delay_ms):
+            case Retry():
                 held.failure = None
-                log_retry(held, delay_ms)
+                log_retry(held, follows)
                 self._committer.retry(held, follows)
             case InTurn(delay_ms) if not self._stopping.is_set():
                 if self._lanes.join(held):

@@ -37,6 +37,8 @@ create = _of("include/create", "schedule")
 deliver = _of("include/deliver", "schedule", "retry", "cancel")
 due = _of("include/due", "promote")
 entry = _of("include/entry", "commit_documents", "read")
+group = _of("include/group", "mend")
+judge = _of("include/judge", "mend", "examine")
 job = _of("include/job", "begin")
 spec = _of("include/spec", "schedule")
 stranded = _of("include/stranded", "redeliver")
@@ -58,6 +60,7 @@ forget = _of("forget", "forget")
 death = _of("include/death", "redeliver", "expire")
 join = _of("join", "join")
 leave = _of("leave", "leave")
+mend = _of("mend", "mend")
 promote = _of("promote", "promote")
 prune = _of("prune", "prune")
 read = _of("read", "read", "commit")
@@ -290,6 +293,15 @@ MUTANTS = [
     retry("the old entry stays", "drop_entry(queue, entry)"),
     retry("the old token stays", "redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')"),
     retry("giving back counts as a death", "redis.call('HDEL', NS .. 'status:' .. id, 'deaths')"),
+    retry("a death is not counted", "tonumber(status[3] or 0) + 1", "tonumber(status[3] or 0)"),
+    retry("a death does not add to others", "tonumber(status[3] or 0) + 1", "1"),
+    retry("a death is counted and not kept", "'deaths', int(deaths[i].number), 'died'", "'died'"),
+    retry("who died is not told", "'died', deaths[i].died", "'died', ''"),
+    retry("no cap of deaths", "deaths[i].number >= cap and not status[5]", "false"),
+    retry("a sealed job dies for good", "deaths[i].number >= cap and not status[5]", "deaths[i].number >= cap"),
+    retry("one death too many", "deaths[i].number >= cap and", "deaths[i].number > cap and"),
+    retry("nobody is told of the last death", "deaths[i].waiters, { 'error'", "false, { 'error'"),
+    retry("the key of what died stays", "now, name, ARGV[at + 9],", "now, name, '',"),
     retry("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
     redeliver("the old entry stays", "drop_entry(one.queue, one.entry)"),
     stranded("what is held is taken away", "entries[i][1], 1) > 0 then", "entries[i][1], 1) > 1 then"),
@@ -388,6 +400,51 @@ MUTANTS = [
     leave("another's lease to promote ends", "if redis.call('GET', NS .. 'promoter') == promoter then", "if true then"),
     join("what was ready before is missed", "GROUP, '0', 'MKSTREAM'", "GROUP, '$', 'MKSTREAM'"),
     read("the sequence is not told", "redis.call('GET', NS .. 'sequence') or '0'", "'0'"),
+    # The doctor
+    group("any group will do", "if group[i] == 'name' and group[i + 1] == GROUP then", "if true then"),
+    judge(
+        "what has moved on is out of place",
+        "if place ~= '' and not redis.call('ZSCORE', NS .. place, id) then",
+        "if false then",
+    ),
+    judge("an entry of another delivery counts", "return found[2][i + 1] == token", "return true"),
+    judge("what waits is lost", "redis.call('ZSCORE', NS .. 'due:' .. queue, id) or ", ""),
+    judge("what is ready is lost", " or has_entry(queue, status[3], status[2]))", ")"),
+    judge("nothing is lost", "return (waits or not is_sound(queue)) and 'OK' or 'LOST'", "return 'OK'"),
+    judge("nobody asks for a lease", "redis.call('ZSCORE', NS .. 'running', id) and 'OK' or 'UNWATCHED'", "'OK'"),
+    judge("half a listing will do", "redis.call('ZSCORE', NS .. 'done:' .. state, id) and redis.call(", "redis.call("),
+    judge("a tombstone is an orphan", "redis.call('PTTL', NS .. 'status:' .. id) == -1", "true"),
+    judge(
+        "what began is due",
+        "return (spec == '' or state) and 'DANGLING' or 'OK'",
+        "return spec == '' and 'DANGLING' or 'OK'",
+    ),
+    judge("an entry without a token is ours", "if not fields.job or not fields.token then", "if not fields.job then"),
+    judge(
+        "an entry counts for ever", "status and (status[1] or status[2] ~= fields.token) and 'STALE' or 'OK'", "'OK'"
+    ),
+    judge(
+        "an idempotency key is its own",
+        "NS .. 'status:' .. id) == 0 and 'ORPHAN' or 'OK'",
+        "NS .. 'status:' .. id) == 9 and 'ORPHAN' or 'OK'",
+    ),
+    mend("a lost job is not delivered", "  add_due(job.queue, job.id, now, now)"),
+    mend(
+        "an action is delivered again", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)", "run_again(job)"
+    ),
+    mend(
+        "a record without an end",
+        "  redis.call('ZADD', NS .. 'expiry', int(completed + keep_ms(job.name or '')), job.id)",
+    ),
+    mend("a record is not listed", "  redis.call('ZADD', NS .. 'done:' .. state, int(completed), job.id)"),
+    mend("a member stays", "redis.call('ZREM', NS .. place, id)"),
+    mend("a status stays", "redis.call('DEL', NS .. 'status:' .. id)"),
+    mend("a key stays", "redis.call('DEL', NS .. 'key:' .. key)"),
+    mend("an entry stays", "drop_entry(queue, entry)"),
+    mend("a group from the last entry on", "GROUP, '0', 'MKSTREAM'", "GROUP, '$', 'MKSTREAM'"),
+    mend("what has ended runs", "if completed then", "if false then"),
+    mend("a running action is delivered", "redis.call('ZSCORE', NS .. 'running', job.id)", "false"),
+    mend("nothing goes on", "settle_queues(now, nonce)"),
     # Looking
     count("what is ready is not pending", " + redis.call('XLEN', NS .. 'ready:' .. queue)"),
     count("what waits is not pending", "redis.call('ZCARD', NS .. 'due:' .. queue) + "),

@@ -26,7 +26,7 @@ READS = {
 READ_AFTER_A_WRITE: dict[str, set[str]] = {
     "schedule": {"LLEN", "ZRANGEBYSCORE"},
     "commit": {"LLEN", "TYPE", "ZRANGEBYSCORE"},
-    "retry": {"LLEN"},
+    "retry": {"LLEN", "TYPE"},
     "declare": {"HGET", "HGETALL"},
     "promote": {"ZRANGE", "ZRANGEBYSCORE"},
     "expire": {"TYPE", "ZRANGE"},

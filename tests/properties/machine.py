@@ -469,7 +469,8 @@ class Machine(RuleBasedStateMachine):
     def retry(self, data: st.DataObject, delay_ms: int) -> None:
         kind = data.draw(st.sampled_from(["mutation", "action"]), "kind")
         deliveries = self.pick(data, kind, None, unique=False)
-        # Started in vain, or given back unstarted.
+        # Started in vain, given back unstarted, or its own process died.
+        cap = self.cap
         given = [
             Retry(
                 one,
@@ -478,11 +479,14 @@ class Machine(RuleBasedStateMachine):
                 self.asked(one)[0],
                 conflicts=data.draw(st.sampled_from([0, 0, 3]), "conflicts"),
                 unseal=data.draw(st.booleans(), "unseal"),
+                key=self.asked(one)[1],
+                death=data.draw(st.sampled_from([b"", b"", ERROR]), "death"),
             )
             for one in deliveries
         ]
         if given:
-            self.call(transitions.retry(given, self.now), lambda now: self.model.retry(given, now))
+            call = transitions.retry(given, self.now, worker=WORKERS[0], max_deliveries=cap)
+            self.call(call, lambda now: self.model.retry(given, WORKERS[0], cap, now))
 
     @precondition(lambda self: any(entry.holder for stream in self.model.streams.values() for entry in stream))
     @rule(worker=st.sampled_from(WORKERS))

@@ -301,21 +301,29 @@ class Model:
         job.entry = None  # whoever holds it has lost it
         return outcome
 
-    def retry(self, retries: Sequence[Retry], now: int) -> list[Word]:
+    def retry(self, retries: Sequence[Retry], worker: str, cap: int, now: int) -> list[Word]:
         heads, added, words = self.heads(), list[Due](), list[Word]()
         for one in retries:
             job = self.holder_of(one.delivery)
             if not job or job.state:
                 words.append(Word.LOST)
                 continue
-            words.append(Word.OK)
             self.drop(job)
             job.fields["attempts"] = one.attempts
-            job.fields.pop("deaths", None)  # its worker lived to tell
+            deaths = int(job.fields.pop("deaths", 0)) + 1 if one.death else 0
+            fails = bool(one.death) and deaths >= cap and "sealed" not in job.fields  # C3.4
+            words.append(Word.FAILED if fails else Word.OK)
+            if one.death:
+                job.fields |= {"deaths": deaths, "died": _died(job, now, worker)}
+            else:
+                job.fields.pop("deaths", None)  # its worker lived to tell
             self.stats[one.name, "conflicts"] += one.conflicts
             if one.unseal:
                 job.fields.pop("sealed", None)
-            if one.delay_ms:
+            if fails:
+                self.end(job, "failed", now, error=one.death)
+                job.entry = None
+            elif one.delay_ms:
                 job.entry, job.due = None, now + one.delay_ms
                 job.fields["retried"] = now
                 added += dues_of(job)

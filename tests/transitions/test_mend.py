@@ -132,9 +132,12 @@ def test_an_entry_of_a_job_that_has_ended(world: World) -> None:
     assert world.entries() == []
 
 
-def test_a_queue_without_a_group(world: World) -> None:
-    # C7.3: from the first entry on.
+@pytest.mark.parametrize("other", [False, True])
+def test_a_queue_without_a_group(world: World, other: bool) -> None:
+    # C7.3: from the first entry on; that of others is none.
     delivery = world.deliver()
+    if other:
+        world.command("XGROUP", "CREATE", world.keys.ready("q"), "other", "0")
     world.command("XGROUP", "DESTROY", world.keys.ready("q"), GROUP)
     mended(world, Row("queue", "q"), Verdict.GROUPLESS)
     assert world.claim() == [delivery]

@@ -8,6 +8,7 @@ import pytest
 
 from scheduler import App, MutationContext
 from scheduler.call import Request
+from scheduler.effects import Effects
 from scheduler.errors import Unavailable
 from scheduler.ids import JobId
 from scheduler.job import JobError
@@ -17,7 +18,7 @@ from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Delivery, Finish, Retry, Scan
 from tests.answers import Answers
 from worker.delivery import Held, Interruption
-from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
+from worker.executor import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 from worker.outcome import Again, InTurn, Nothing, after_action, after_conflict, after_mutation, describe, failed_commit
 
 DELIVERY = Delivery("JOB", "orders", "5-0", "TOKEN", 3)
@@ -219,6 +220,62 @@ def test_other_ends_of_an_action() -> None:
     assert after_action(held(), Interrupted(Interruption.LEASE_LOST)) == Nothing()
     with pytest.raises(AssertionError):
         after_action(held(), Conflicted())
+
+
+# Processes of their own
+
+DIED = Died("was ended by SIGSEGV")
+TOLD = JobError("KeyError", "no", "Traceback ...")
+
+
+async def test_what_comes_from_another_process_is_committed_as_if_it_were_here() -> None:
+    # C3.1, C2.7
+    one = await transaction()
+    job = held()
+    job.started -= 2.0
+    there = Effects.unpack(one.effects._replace(contended=one.contended).pack())
+    here = after_mutation(job, Returned(b"result"), one, TRANSIENT, cap)
+    commit = after_mutation(job, Returned(b"result"), there, TRANSIENT, cap)
+    assert isinstance(here, Commit)
+    assert isinstance(commit, Commit)
+    assert commit._replace(elapsed_ms=0, children=()) == here._replace(elapsed_ms=0, children=())
+    assert [child.ms for child in commit.children] == [60_000 - commit.elapsed_ms, 60_000]
+    assert [child._replace(ms=0) for child in commit.children] == [child._replace(ms=0) for child in here.children]
+    assert there.contended == one.contended
+
+
+def test_a_failure_there_is_a_failure() -> None:
+    # C3.2: with what was read.
+    read = Effects(reads=[("doc", "t:x", "1")], writes=[("add", "t:y", b"")])
+    commit = after_mutation(held(), Failed(TOLD, transient=False), read, TRANSIENT, cap)
+    assert isinstance(commit, Commit)
+    assert (commit.state, commit.value, commit.reads, commit.writes) == ("failed", TOLD.pack(), read.reads, ())
+    finish = after_action(held(), Failed(TOLD, transient=True))  # an action is never run again (C3.5)
+    assert isinstance(finish, Finish)
+    assert (finish.state, finish.value) == ("failed", TOLD.pack())
+
+
+def test_a_transient_failure_there_runs_again() -> None:
+    # C3.3
+    retry = after_mutation(held(), Failed(TOLD, transient=True), Effects(), (), cap)
+    assert retry == Retry(DELIVERY, 3, 2000, "shop:place")
+
+
+@pytest.mark.parametrize("ended", [Returned(b""), Failed(TOLD, transient=False), Conflicted()])
+def test_a_conflict_there_is_a_conflict(ended: Ended) -> None:
+    # C6.2: whatever the handler made of it.
+    assert after_mutation(held(conflicts=1), ended, Effects(conflicted=True), TRANSIENT, cap) == Again(10)
+
+
+def test_a_death_is_told() -> None:
+    # C3.4, C3.5
+    retry = after_mutation(held(), DIED, Effects(), TRANSIENT, cap)
+    assert isinstance(retry, Retry)
+    error = JobError("ProcessDied", "shop:place: its own process was ended by SIGSEGV")
+    assert retry == Retry(DELIVERY, 3, 2000, "shop:place", key="key", death=error.pack())
+    finish = after_action(held(), DIED)
+    assert isinstance(finish, Finish)
+    assert (finish.state, finish.value) == ("failed", error.pack())
 
 
 # What is kept of an error
