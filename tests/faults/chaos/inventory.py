@@ -73,6 +73,12 @@ def processes_with(variable: str) -> list[str]:
     return found
 
 
+def connections(server: Any) -> list[str]:
+    """The server's clients besides the one that asks."""
+    own = server.client_id()
+    return [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != own]
+
+
 def prune_all(url: str, keys: Keys) -> int:
     """Remove all records and traces of workers that are past their time; returns how many records."""
     store, removed = BlockingStore(keys, blocking_client(url)), 0

@@ -39,8 +39,8 @@ GRACE_S = 1.0
 POISONS = 2
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
 PROMISES = {columns.QUIET: columns.FSYNC}
-ORPHANS_S = 5.0
-"""What belongs to a worker has to notice its death."""
+LEFT_S = 5.0
+"""What belongs to a worker has to notice its death within so long."""
 
 PATIENCE_S = 60.0
 """How long a drain is watched: past its limit it is a violation, and what is left is looked at."""
@@ -118,6 +118,7 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
     producers = Producers(
         proxy.url, _plan(phase), ledger, random.Random(phase.seed), lambda: world.server.entries(keys.ready("default"))
     )
+    opened.callback(producers.stop)
     world = World(phase.name, server, proxy, crew, producers, keys, add_server, replica)
     wait_until(lambda: world.server.admin.zcard(keys.workers) == WORKERS, what="the workers' joining")
     return world
@@ -170,13 +171,9 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     rest.workers, rest.exits = crew.born, crew.misbehaved()
     crew.close()
     mine = f"{RUN}={place.folder}"
-    deadline = time.monotonic() + ORPHANS_S
-    while (orphans := inventory.processes_with(mine)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    rest.orphans = orphans
+    rest.orphans = _left_of(lambda: inventory.processes_with(mine))
     world.proxy.cut_all()  # those on which something was swallowed do not notice that one end is gone
-    wait_until(lambda: world.proxy.connected == 0, what="the end of the proxy's connections")
-    rest.connections = [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != server.client_id()]
+    rest.connections = _left_of(lambda: inventory.connections(server))
     rest.complaints = [f"{log.name} has a traceback" for log in sorted(place.folder.glob("*.log"))
                        if "Traceback" in log.read_text(errors="replace")]  # fmt: skip
     _remove_documents(world)
@@ -186,6 +183,14 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     inventory.prune_all(url, world.keys)
     goal = round(rest.memory_before * (1 + MEMORY_SHARE))
     rest.memory_after = inventory.settled_memory(server, goal)
+
+
+def _left_of(look: Callable[[], list[str]]) -> list[str]:
+    """What is still there when it had time to notice that its worker is gone."""
+    deadline = time.monotonic() + LEFT_S
+    while (left := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 def _remove_documents(world: World) -> None:
