@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +79,22 @@ def connections(server: Any) -> list[str]:
     return [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != own]
 
 
-def prune_all(url: str, keys: Keys) -> int:
-    """Remove all records and traces of workers that are past their time; returns how many records."""
+def pass_time(server: Any, found: Mapping[str, tuple[str, int]]) -> None:
+    """Remove what the server would remove by itself in time: all keys that have one."""
+    for key, (_, ttl_ms) in found.items():
+        if ttl_ms >= 0:
+            server.delete(key)
+
+
+def prune_all(url: str, keys: Keys, now_ms: int) -> int:
+    """Remove all records and traces of workers that are past their time at `now_ms`; returns how many records."""
     store, removed = BlockingStore(keys, blocking_client(url)), 0
     try:
         more = True
         while more:
-            gone, more = store.run(transitions.prune(BATCH))
+            gone, more = store.run(transitions.prune(BATCH, now_ms))
             removed += gone
-        while store.run(transitions.sweep(1, BATCH)):
+        while store.run(transitions.sweep(1, BATCH, now_ms)):
             pass
     finally:
         store.close()
