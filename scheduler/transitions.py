@@ -465,7 +465,7 @@ def read(things: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> Trans
             )
             for walk in reply[1 + len(things) :]
         ]
-        return Snapshot(int(reply[0]), found, walks)
+        return Snapshot(_sequence(reply[0]), found, walks)
 
     return Transition(scripts.load("read"), argv, parse)
 
@@ -477,7 +477,7 @@ def check(
     argv: list[Argument] = ["", len(sets)]
     for reads, scans in sets:
         _extend(argv, reads, [(*scan, found) for scan, found in scans])
-    return Transition(scripts.load("check"), argv, lambda r: [Checked(int(r[0]), bool(holds)) for holds in r[1:]])
+    return Transition(scripts.load("check"), argv, lambda r: [Checked(_sequence(r[0]), bool(holds)) for holds in r[1:]])
 
 
 def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
@@ -564,3 +564,14 @@ def _clock(clock_ms: int | None) -> Argument:
 def _number(text: bytes) -> int:
     """A count that Redis holds; 0 where it holds anything else, for nobody's work hangs on it."""
     return int(text) if text.isdigit() and len(text) < 20 else 0
+
+
+def _sequence(text: bytes) -> int:
+    """The sequence of the last commit.
+
+    Raises:
+        DamagedData: It is no number, so no read can tell what it has seen.
+    """
+    if not text.isdigit():
+        raise DamagedData(f"the sequence of commits is damaged: {text[:60]!r}")
+    return int(text)

@@ -65,7 +65,11 @@ class Presence:
         await self.join()
 
     async def join(self) -> None:
-        """Announce the worker, its functions and the retention its deployment wants; make its queues' groups."""
+        """Announce the worker, its functions and the retention its deployment wants; make its queues' groups.
+
+        Its indexes come first: whoever sees the worker may query.
+        """
+        await self.declare()
         settings, asked_s = self._settings, time.monotonic()
         now_ms = await self._persistence.run(
             transitions.join(
@@ -87,7 +91,6 @@ class Presence:
             )
         )
         self._clock.observe(now_ms, asked_s)
-        await self.declare()
 
     async def declare(self) -> None:
         """Make the app's indexes known, and learn which there are."""

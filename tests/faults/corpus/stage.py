@@ -24,7 +24,7 @@ from worker.settings import WorkerSettings
 T = TypeVar("T")
 
 LEASE_MS: Final = 2_000
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 30.0
 _PASSING: Final = ("worker:", "workers", "wake", "promoter", "succession", "mail:", "functions:seen")
 """Keys that come and go with the worker itself."""
 
