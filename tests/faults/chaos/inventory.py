@@ -76,7 +76,9 @@ def processes_with(variable: str) -> list[str]:
 def connections(server: Any) -> list[str]:
     """The server's clients besides the one that asks."""
     own = server.client_id()
-    return [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != own]
+    shown = ("addr", "age", "idle", "cmd", "lib-name")
+    others = [one for one in server.client_list(_type="normal") if int(one["id"]) != own]
+    return [", ".join(f"{name} {one.get(name)}" for name in shown) for one in others]
 
 
 def pass_time(server: Any, found: Mapping[str, tuple[str, int]]) -> None:
@@ -112,6 +114,12 @@ def settled_memory(server: Any, goal: int | None = None, timeout_s: float = 10.0
             break
         least = min(least, now)
     return least
+
+
+def memory_stats(server: Any) -> dict[str, int]:
+    """Where the memory is, as the server tells it."""
+    found: dict[Any, Any] = server.memory_stats()
+    return {str(name): int(value) for name, value in found.items() if isinstance(value, int)}
 
 
 def _memory(server: Any) -> int:

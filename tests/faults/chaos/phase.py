@@ -32,11 +32,8 @@ from tests.faults.proxy import Proxy
 from tests.worker.processes import wait_until
 
 WORKERS, CONCURRENCY = 4, 16
-MAX_DELIVERIES = 8
-"""Few enough for poison to end; so many deaths in a row happen to no other job."""
-
 GRACE_S = 1.0
-POISONS = 2
+POISONS = 1
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
 PROMISES = {columns.QUIET: columns.FSYNC}
 LEFT_S = 5.0
@@ -111,7 +108,7 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
         server.sample()
     proxy = opened.enter_context(Proxy(server.url))
     environment = {LOG: str(place.folder / "actions.log"), SERVER: proxy.url, RUN: str(place.folder)}
-    settings = {"lease_ms": round(LEASE_S * 1000), "concurrency": CONCURRENCY, "max_deliveries": MAX_DELIVERIES,
+    settings = {"lease_ms": round(LEASE_S * 1000), "concurrency": CONCURRENCY, "max_deliveries": states.MAX_DELIVERIES,
                 "grace_s": GRACE_S}  # fmt: skip
     crew = Crew(proxy.url, place.folder, environment, settings, WORKERS)
     opened.callback(crew.close)
@@ -134,6 +131,7 @@ def _warm_up(world: World, rest: Rest) -> None:
         scheduler.result(scheduler.run_after(0, open_accounts, ACCOUNTS, OPENING), timeout=20)
     rest.before = [inventory.footprint(one.pid) for one in world.crew.alive()]
     rest.memory_before = inventory.settled_memory(world.server.admin)
+    rest.memory_stats.append(inventory.memory_stats(world.server.admin))
 
 
 def _break(phase: Phase, world: World, tell: Callable[[str], None]) -> float:
@@ -186,6 +184,7 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     inventory.prune_all(url, world.keys, later_ms)
     goal = round(rest.memory_before * (1 + MEMORY_SHARE))
     rest.memory_after = inventory.settled_memory(server, goal)
+    rest.memory_stats.append(inventory.memory_stats(server))
 
 
 def _left_of(look: Callable[[], list[str]]) -> list[str]:
