@@ -94,6 +94,7 @@ class Worker:
         self._claimer = Claimer(
             self._store, self._persistence, reader, self._settings.queues, name,
             lambda: connections.release_reader(self._store),
+            self._presence.join,
         )  # fmt: skip
         self._beginner = Beginner(self._store, self._persistence, self._settings, self._settings.safety(app))
         keyring = Keyring.of(app)
@@ -317,7 +318,8 @@ class Worker:
             case Commit(state=state, value=value) | Finish(state=state, value=value):
                 held.failure = JobError.unpack(value) if state == JobState.FAILED else None
                 if isinstance(follows, Commit):
-                    self._committer.commit(held, follows)
+                    now_ms = self._host.producer.clock.now_ms()
+                    self._committer.commit(held, follows._replace(written_ms=now_ms))
                 else:
                     self._committer.finish(held, follows)
             case Retry():
