@@ -137,6 +137,7 @@ class Worker:
             Keeping(connections.url, app.namespace, self._settings, self.patience_s) if self._settings.keeper else None,
         )
         self._parting = Parting(connections, self._store, self._lease, self._presence)
+        self._has_run = False
         self._running = 0
         self._waiting: deque[Held] = deque()
         self._lanes = Lanes()
@@ -159,6 +160,9 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called, or with `burst` until nothing is due."""
         settings = self._settings
+        if self._has_run:
+            raise RuntimeError("a Worker runs once: its connections are closed; make another")
+        self._has_run = True
         self._lease.start()
         if not await self._join():
             return

@@ -43,7 +43,8 @@ def compare(one: Any, other: Any) -> int:
 def agree(one: Any, other: Any) -> None:
     """The keys are ordered as the values, and none lies in the range of another."""
     keys = sort_key(one), sort_key(other)
-    assert compare(*keys) == compare(one, other)
+    if max(map(len, keys)) < MOST_BYTES:  # one that is cut is ordered by its beginning alone
+        assert compare(*keys) == compare(one, other)
     assert within(*keys) is within(*reversed(keys)) is (one == other)
 
 
