@@ -53,11 +53,15 @@ class Account:
     Attributes:
         wide: What fixtures of a wider scope than one test have opened.
         ports: Ports of servers to which such fixtures connect as they need.
+        names: Beginnings of the names of threads that such fixtures start as they need.
+        commands: Parts of the command lines of children that they start as they need.
         tasks: Tasks that were still there when their event loop was closed, as text.
     """
 
     wide: Belongings = NOTHING
     ports: set[int] = field(default_factory=set)
+    names: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     tasks: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
@@ -67,14 +71,31 @@ class Account:
         yield
         self.wide |= look().beyond(before)
 
+    @contextlib.contextmanager
+    def of_living_worker(self, url: str) -> Iterator[None]:
+        """A worker of a wider fixture: meanwhile it connects and starts threads for its jobs as it needs them."""
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        self.ports.add(port)
+        self.names, self.commands = ("duestream-job", "duestream-nested", "asyncio_"), ("worker.keeper",)
+        try:
+            yield
+        finally:
+            self.ports.discard(port)
+            self.names = self.commands = ()
+
     def left(self, before: Belongings) -> list[str]:
         """What is held now and was not before, in words that say which."""
         after = look().beyond(before, self.wide)
         found = [f"task {name}" for name in self.tasks]
-        found += [f"thread {thread.name}" for thread in after.threads if thread.is_alive()]
-        found += [f"child process {pid}: {_command(pid)}" for pid in sorted(after.children)]
+        threads = [thread.name for thread in after.threads if thread.is_alive()]
+        found += [f"thread {name}" for name in threads if not name.startswith(self.names)]
+        children = {pid: _command(pid) for pid in sorted(after.children)}
+        known = [pid for pid, command in children.items() if any(part in command for part in self.commands)]
+        found += [f"child process {pid}: {command}" for pid, command in children.items() if pid not in known]
         for number, target in sorted(after.files):
             peer = _peer(number) if target.startswith("socket:") else None
+            if known and target.startswith("pipe:"):
+                continue  # to the child
             if peer is None or peer[1] not in self.ports:
                 found.append(
                     f"file {number}: {target}" if peer is None else f"connection {number} to {peer[0]}:{peer[1]}"
