@@ -7,6 +7,7 @@ import logging
 from scheduler.context import job_log
 from scheduler.transitions import Word
 from worker.delivery import Held
+from worker.logs import FAILURE
 
 
 def log_answer(held: Held, word: Word) -> None:
@@ -21,7 +22,8 @@ def log_answer(held: Held, word: Word) -> None:
     elif word is Word.LOST:
         log.debug("lost: the delivery was another's, or the job had ended")
     elif held.failure is not None:
-        log.warning("failed: %s: %s", held.failure.type, held.failure.message)
+        told = logging.LoggerAdapter(log.logger, {**(log.extra or {}), FAILURE: held.failure.type})
+        told.warning("failed: %s: %s", held.failure.type, held.failure.message)
         if held.failure.traceback:
             log.debug("%s", held.failure.traceback.rstrip())
     elif log.isEnabledFor(logging.DEBUG):
