@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 WHEEL_VENV := build/wheel-venv
+OUTAGE_S ?= 300
 PYTEST := $(BIN)/python -m pytest
-MATRIX := tests/transitions tests/rooms tests/guide tests/worker tests/mutants
+MATRIX := tests/transitions tests/rooms tests/guide tests/worker tests/mutants tests/durability
+ACL_GUIDE := first_app.py scheduling_inside.py queries.py cancelling.py results.py listing.py
 
 .DEFAULT_GOAL := help
 
@@ -51,12 +53,33 @@ test: servers ## Run all tests on the embedded server, and print the coverage
 test-redis7: servers ## Run the tests of scripts and workers on Redis 7.0
 	DUESTREAM_TEST_SERVER=redis-7.0 $(PYTEST) -q tests/transitions tests/rooms tests/worker
 
+.PHONY: test-acl
+test-acl: servers ## Run the tests of scripts, rooms, workers, guide and command line under users with the rights of their role only
+	DUESTREAM_TEST_ACL=1 $(PYTEST) -q tests/transitions tests/rooms tests/guide tests/worker tests/cli
+
+.PHONY: test-acl-some
+test-acl-some: servers ## The same, as much of it as CI runs
+	DUESTREAM_TEST_ACL=1 $(PYTEST) -q tests/transitions tests/rooms $(addprefix tests/guide/test_,$(ACL_GUIDE))
+
 .PHONY: test-matrix
 test-matrix: servers ## Run the tests of scripts, rooms, workers and the guide on each server of the matrix that is here
 	for server in $$($(BIN)/python -m tests.servers | cut -d ' ' -f 1); do \
 		echo "== $$server"; \
 		DUESTREAM_TEST_SERVER=$$server $(PYTEST) -q $(MATRIX) || exit 1; \
 	done
+
+.PHONY: outage
+outage: $(READY) ## Have Redis away for five minutes (OUTAGE_S), in several ways, and see work go on
+	OUTAGE_S=$(OUTAGE_S) $(PYTEST) tests/faults/test_outages.py -s -k "$(OUTAGE_S) or two_seconds"
+
+.PHONY: chaos
+chaos: servers ## Break everything for eight minutes, and check every promise (LONG=1: two hours; SEED=, SCHEDULE=, SERVER=)
+	$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) \
+		$(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SERVER),--server $(SERVER))
+
+.PHONY: test-blocked
+test-blocked: $(READY) ## Run handlers that hold the interpreter for a minute, and see that they keep their leases
+	LONG_BLOCK_S=60 $(PYTEST) -q tests/worker/test_keeper.py -k keeps_its_lease
 
 .PHONY: lint
 lint: $(READY) ## Check format, style, types and the arrows between packages
@@ -97,7 +120,7 @@ bench: $(READY) ## Measure throughput, lateness, contention, and what an idle wo
 	$(BIN)/python -m benchmarks.contention
 
 .PHONY: ci
-ci: lint test test-redis7 wheel ## What CI runs: lint, tests, some of them on Redis 7.0, the wheel and its demo
+ci: lint test test-redis7 test-acl-some chaos wheel ## What CI runs: lint, tests, some on Redis 7.0 and under users, chaos, the wheel and its demo
 
 .PHONY: clean
 clean: ## Remove what the other targets made

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from scheduler.blocking_context import BlockingActionContext, BlockingMutationContext, BlockingQueryContext
 from scheduler.context import ActionContext, MutationContext, QueryContext
+from scheduler.durability import DurabilityName, check_durability, check_replicas
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
@@ -109,6 +110,9 @@ class App:
         keep_count: How many of the newest ended records are kept at most.
         transient: Exceptions after which any mutation of the app runs again (C3.3); connection errors always count.
         limits: What one call and one mutation may hold at most.
+        durability: What an action's ack must outlive before its first line runs (C7.2): 'memory', nothing but Redis
+            itself; 'fsync', a crash of its machine; 'replica', a failover. `docs/durability.md` says what each costs.
+        replicas: With 'replica', how many replicas must have the ack.
         signing_key: A str or bytes of 32 random bytes or more, or two of them: then the app's jobs are signed by the
             first, and its workers run only what one of them has signed. `DUESTREAM_SIGNING_KEY` goes before it.
         encryption_key: The same, for the arguments, results and errors of jobs: the first encrypts, both decrypt.
@@ -128,6 +132,8 @@ class App:
         keep_count: int = KEEP_COUNT,
         transient: tuple[type[Exception], ...] = (),
         limits: Limits | None = None,
+        durability: DurabilityName = "memory",
+        replicas: int = 1,
         signing_key: Keys | None = None,
         encryption_key: Keys | None = None,
         accept_unsigned: bool = False,
@@ -138,6 +144,8 @@ class App:
         self.keep_count = check_whole("keep_count", keep_count)
         self.transient = check_exceptions(transient)
         self.limits = check_limits(limits)
+        self.durability = check_durability(durability)
+        self.replicas = check_replicas(replicas)
         self.signing_keys = check_keys("signing_key", signing_key)
         self.encryption_keys = check_keys("encryption_key", encryption_key)
         self.accept_unsigned = check_flag("accept_unsigned", accept_unsigned)
@@ -165,6 +173,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        isolate: bool = False,
     ) -> MutationDecorator: ...
     @overload
     def mutation(
@@ -201,6 +210,7 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
         transaction: AnyInbox | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register a mutation: it happens exactly once (C3.1). Public: any client may schedule it.
 
@@ -212,6 +222,8 @@ class App:
             keep_s: How long its records are kept, in seconds; the app's setting by default.
             transient: Exceptions after which it runs again.
             transaction: `SqlTransaction(engine)` where its data is in SQL: `ctx.sql` is the session (C6.4).
+            isolate: Run it in a process of its own: a crash there takes only that, and a time limit really ends it
+                (docs/isolation.md).
 
         Raises:
             DuplicateFunction: The name is used already.
@@ -219,7 +231,10 @@ class App:
             TypeError: The signature has no context, or hints that cannot be resolved.
         """
         return self._register(
-            Kind.MUTATION, False, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+            Kind.MUTATION,
+            False,
+            handler,
+            FunctionOptions(name, queue, timeout, keep_s, transient, transaction, isolate),
         )
 
     @overload
@@ -240,6 +255,7 @@ class App:
         timeout: float | None = None,
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
+        isolate: bool = False,
     ) -> MutationDecorator: ...
     @overload
     def internal_mutation(
@@ -276,10 +292,11 @@ class App:
         keep_s: float | None = None,
         transient: tuple[type[Exception], ...] = (),
         transaction: AnyInbox | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register a mutation that no untrusted client may schedule (C1.6); see `mutation`."""
         return self._register(
-            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction)
+            Kind.MUTATION, True, handler, FunctionOptions(name, queue, timeout, keep_s, transient, transaction, isolate)
         )
 
     @overload
@@ -295,6 +312,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> ActionDecorator: ...
     def action(
         self,
@@ -305,6 +323,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register an action: it happens at most once (C3.5). Public: any client may schedule it.
 
@@ -314,11 +333,14 @@ class App:
             queue: Where its jobs wait by default.
             timeout: Its time limit in seconds, 1800 by default; past it the job fails.
             keep_s: How long its records are kept, in seconds; the app's setting by default.
+            isolate: Run it in a process of its own; see `mutation`.
 
         Raises:
             As `mutation` does.
         """
-        return self._register(Kind.ACTION, False, handler, FunctionOptions(name, queue, timeout, keep_s))
+        return self._register(
+            Kind.ACTION, False, handler, FunctionOptions(name, queue, timeout, keep_s, isolate=isolate)
+        )
 
     @overload
     def internal_action(
@@ -335,6 +357,7 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> ActionDecorator: ...
     def internal_action(
         self,
@@ -345,9 +368,12 @@ class App:
         queue: str = DEFAULT_QUEUE,
         timeout: float | None = None,
         keep_s: float | None = None,
+        isolate: bool = False,
     ) -> Any:
         """Register an action that no untrusted client may schedule (C1.6); see `action`."""
-        return self._register(Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s))
+        return self._register(
+            Kind.ACTION, True, handler, FunctionOptions(name, queue, timeout, keep_s, isolate=isolate)
+        )
 
     @overload
     def query(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...

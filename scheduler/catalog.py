@@ -33,6 +33,11 @@ class IndexCatalog:
             by_table[index.table].append(index)
         self.version, self._by_table, self._built = catalog.version, dict(by_table), dict(catalog.indexes)
 
+    @property
+    def known(self) -> Catalog:
+        """What Redis has told, for another process to learn."""
+        return Catalog(self.version, self._built)
+
     def of(self, table: str) -> list[Index]:
         """The indexes of a table."""
         return self._by_table.get(table, [])

@@ -10,22 +10,33 @@ import time
 
 
 class RedisClock:
-    """Redis time in epoch ms, from the last answer that carried it.
+    """Redis time in epoch ms, from the answers that carried it.
 
-    Each answer is at least as old as it took to arrive, so the clock runs behind Redis by at most that.
+    Each answer was made between the call and its arrival, so it bounds Redis time from both sides. The clock keeps what
+    it knows as long as that lies between, and otherwise moves to the nearer bound: a slow answer does not set it back.
     """
 
     def __init__(self) -> None:
         self._offset_ms: float | None = None
+        self._most_ms = 0.0
 
     @property
     def known(self) -> bool:
         """Whether Redis has told the time yet."""
         return self._offset_ms is not None
 
-    def observe(self, redis_ms: int) -> None:
-        """Take over the time that Redis has just told, in epoch ms."""
-        self._offset_ms = redis_ms - time.monotonic() * 1000
+    def observe(self, redis_ms: int, asked_s: float) -> None:
+        """Take over the time that Redis has just told, in epoch ms, asked for at the monotonic time `asked_s`."""
+        least_ms = redis_ms - time.monotonic() * 1000
+        self._most_ms = redis_ms - asked_s * 1000
+        known_ms = least_ms if self._offset_ms is None else self._offset_ms
+        self._offset_ms = min(max(known_ms, least_ms), self._most_ms)
+
+    def advance(self, redis_ms: int) -> None:
+        """Redis time was `redis_ms` a while ago, as far as that agrees with the last answer."""
+        if self._offset_ms is not None:
+            least_ms = redis_ms - time.monotonic() * 1000
+            self._offset_ms = max(self._offset_ms, min(least_ms, self._most_ms))
 
     def now_ms(self) -> int:
         """Redis time in epoch ms.

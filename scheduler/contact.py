@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from scheduler.ending import end
@@ -53,7 +53,12 @@ class Contact:
         self._doubters = 0
         self._heard = 0.0
         self._blocked: set[asyncio.Future[None]] = set()
+        self._idle: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._abandoned: set[asyncio.Task[Any]] = set()
+
+    def on_return(self, drop_idle: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have the unused connections of a client dropped when the server has been away."""
+        self._idle.append(drop_idle)
 
     async def reply(
         self,
@@ -101,8 +106,7 @@ class Contact:
         else:
             self._heard = clock()
             if self._away:
-                self._away = False
-                self._tell_blocked()
+                await self._come_back()
             return found
         finally:
             self._abandon(sent)
@@ -128,7 +132,7 @@ class Contact:
             if doubt.done() and not sent.done():
                 if nudge is not None:
                     nudging = asyncio.ensure_future(nudge())
-                    await _first(PATIENCE_S, sent, nudging)
+                    await _first(PATIENCE_S / 2, sent, nudging)
                     self._abandon(nudging)
                     await asyncio.wait([sent], timeout=_GRACE_S)
                 if not sent.done():
@@ -155,7 +159,8 @@ class Contact:
 
     async def close(self) -> None:
         """Wait for the end of what was given up."""
-        await end(*self._abandoned)
+        if self._abandoned:
+            await asyncio.wait(self._abandoned)
 
     async def _is_alive(self, sent: asyncio.Task[T], deadline: float) -> bool:
         """Whether a fresh connection has its answer before `sent` has, or the loop's time `deadline` comes."""
@@ -174,13 +179,32 @@ class Contact:
         return asking.done() and not asking.cancelled() and not sent.done()
 
     async def _ask_until_answered(self) -> None:
-        while True:
-            try:
-                await self._ask()
-            except OSError:
-                await asyncio.sleep(random.uniform(*_ASK_AGAIN_S))  # noqa: S311  spread, not secrecy
-            else:
-                return
+        """Each question may take its time, so the next does not wait for it: the server may be back meanwhile."""
+        asking: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                asking.add(asyncio.create_task(self._ask_once()))
+                done, asking = await asyncio.wait(asking, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+                if any(one.exception() is None for one in done):
+                    return
+                if done:
+                    await asyncio.sleep(random.uniform(*_ASK_AGAIN_S))  # noqa: S311  spread, not secrecy
+        finally:
+            for one in asking:
+                self._abandon(one)
+
+    async def _ask_once(self) -> None:
+        await self._ask()
+
+    async def _come_back(self) -> None:
+        """What was connected before the server was away may be dead, used or not."""
+        self._away = False
+        self._tell_blocked()
+        dropping = [asyncio.create_task(drop()) for drop in self._idle]
+        if dropping:
+            await asyncio.wait(dropping, timeout=_GRACE_S)
+        for task in dropping:
+            self._abandon(task)
 
     def _tell_blocked(self) -> None:
         for doubt in self._blocked:
@@ -189,13 +213,18 @@ class Contact:
 
     def _abandon(self, task: asyncio.Future[Any]) -> None:
         """Nobody waits for it any more; what it raises is nobody's."""
+        task.add_done_callback(_forget)
         if task.done():
-            if not task.cancelled():
-                task.exception()
             return
         ending = asyncio.create_task(end(task))  # type: ignore[arg-type]
         self._abandoned.add(ending)
         ending.add_done_callback(self._abandoned.discard)
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Otherwise the event loop tells of an error that nobody has asked for."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _first(within_s: float, *futures: asyncio.Future[Any]) -> None:

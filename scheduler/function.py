@@ -47,6 +47,7 @@ class FunctionOptions:
         keep_s: How long records of its jobs are kept after they end, in seconds; the app's setting where None.
         transient: Exceptions after which a mutation runs again, besides the app's.
         transaction: Where a mutation's effects are, if not in `ctx.db` (C6.4).
+        isolate: Whether it runs in a process of its own.
     """
 
     name: str | None = None
@@ -55,6 +56,7 @@ class FunctionOptions:
     keep_s: float | None = None
     transient: tuple[type[Exception], ...] = ()
     transaction: AnyInbox | None = None
+    isolate: bool = False
 
     def __post_init__(self) -> None:
         check_queue(self.queue)
@@ -65,6 +67,10 @@ class FunctionOptions:
             at_least_zero("keep_s", self.keep_s)
         if self.timeout_s is not None and not 0 < at_least_zero("timeout", self.timeout_s) <= _LONGEST_S:
             raise InvalidOption(f"timeout: expected more than 0 and at most {_LONGEST_S:,} seconds (366 days)")
+        if not isinstance(self.isolate, bool):
+            raise InvalidOption(f"isolate: expected a bool, got a {type(self.isolate).__name__}")
+        if self.isolate and self.transaction is not None:
+            raise InvalidOption("isolate: not together with transaction= (its session is of the worker's process)")
 
 
 class Function(Generic[C, P, R, V]):
@@ -88,6 +94,7 @@ class Function(Generic[C, P, R, V]):
         self.keep_s = options.keep_s
         self.transient = options.transient
         self.is_async = inspect.iscoroutinefunction(handler)
+        self.isolate = options.isolate
         self.transaction = options.transaction
         if self.transaction is not None:
             check_inbox(self.transaction, self.name, async_handler=self.is_async)

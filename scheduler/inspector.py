@@ -65,11 +65,16 @@ class WorkerView:
     running: int = 0
     python: str = ""
     version: str = ""
+    lease_ms: int = 10_000
 
     @property
     def alive(self) -> bool:
         """Whether its heartbeat has not run out."""
         return self.pid is not None
+
+    def is_silent(self, now_ms: int) -> bool:
+        """Whether it has given no sign of life for two leases, in which it gives eight: dead, paused or cut off."""
+        return not self.alive or now_ms - self.seen_ms > 2 * self.lease_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +234,7 @@ def _worker(name: str, seen_ms: int, fields: Mapping[str, bytes]) -> WorkerView:
         running=_whole(text.get("running", "")) or 0,
         python=text.get("python", ""),
         version=text.get("version", ""),
+        lease_ms=_whole(text.get("lease_ms", "")) or 10_000,
     )
 
 
@@ -284,11 +290,7 @@ def count_states() -> Steps[dict[str, int]]:
 
 def read_server() -> Steps[ServerView]:
     """What the server says of itself."""
-    facts: dict[str, str] = {}
-    for section in ("server", "persistence", "memory"):
-        reply = yield ("INFO", section)
-        lines = reply.decode(errors="replace").splitlines()
-        facts.update((line.split(":", 1)) for line in lines if ":" in line)
+    facts = yield from read_info("server", "persistence", "memory")
     return ServerView(
         name="Valkey" if "valkey_version" in facts else "Redis",
         version=facts.get("valkey_version") or facts.get("redis_version", ""),
@@ -299,6 +301,16 @@ def read_server() -> Steps[ServerView]:
         memory_limit=int(facts.get("maxmemory", 0)),
         eviction=facts.get("maxmemory_policy", ""),
     )
+
+
+def read_info(*sections: str) -> Steps[dict[str, str]]:
+    """The lines of INFO, by their names."""
+    facts: dict[str, str] = {}
+    for section in sections:
+        reply = yield ("INFO", section)
+        lines = reply.decode(errors="replace").splitlines()
+        facts.update((line.split(":", 1)) for line in lines if ":" in line)
+    return facts
 
 
 def _whole(text: str) -> int | None:

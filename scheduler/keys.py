@@ -46,10 +46,58 @@ key (after the prefix)      type        holds                                   
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 GROUP = "workers"
 """The consumer group of every ready stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of key of the table above: its type as TYPE names it, and whether it ends by itself (None: some do)."""
+
+    type: str
+    ends: bool | None = False
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "due:": Kind("zset"),
+    "job:": Kind("string"),
+    "status:": Kind("hash", ends=None),
+    "key:": Kind("string"),
+    "ready:": Kind("stream"),
+    "running": Kind("zset"),
+    "done:": Kind("zset"),
+    "expiry": Kind("zset"),
+    "wake": Kind("list"),
+    "promoter": Kind("string", ends=True),
+    "succession": Kind("list", ends=True),
+    "queues": Kind("set"),
+    "workers": Kind("zset"),
+    "worker:": Kind("hash", ends=True),
+    "functions": Kind("hash"),
+    "functions:seen": Kind("zset"),
+    "settings": Kind("hash"),
+    "stats:": Kind("hash"),
+    "mail:": Kind("list", ends=True),
+    "sequence": Kind("string"),
+    "applied:": Kind("string", ends=True),
+    "doc:": Kind("hash"),
+    "table:": Kind("zset"),
+    "indexes": Kind("hash"),
+    "index:": Kind("zset"),
+}
+"""By the whole name after the prefix, or by its beginning up to the colon; a test holds the table to it."""
+
+
+def kind_of(name: str) -> Kind | None:
+    """The kind of a key, named after the prefix; None for one that duestream never writes."""
+    if name in KINDS:
+        return None if name.endswith(":") else KINDS[name]
+    head, colon, rest = name.partition(":")
+    return KINDS.get(f"{head}:") if colon and rest else None
 
 
 @dataclass(frozen=True, slots=True)

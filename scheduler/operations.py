@@ -6,6 +6,7 @@ A step is a transition or a plain command; the generator gets its reply and goes
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -60,8 +61,9 @@ class Producer:
 
 def read_clock(clock: RedisClock) -> Steps[None]:
     """Learn Redis time."""
+    asked_s = time.monotonic()
     seconds, micros = yield ("TIME",)
-    clock.observe(int(seconds) * 1000 + int(micros) // 1000)
+    clock.observe(int(seconds) * 1000 + int(micros) // 1000, asked_s)
 
 
 def prepare(

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from scheduler import values
 from scheduler.call import Request
 from scheduler.catalog import IndexCatalog
+from scheduler.effects import Effects
 from scheduler.errors import InvalidCall, LimitExceeded
 from scheduler.reading import Check, Read, Reads
 from scheduler.settings import Limits
@@ -111,14 +112,17 @@ class Transaction:
 
     def with_effects(self, commit: Commit) -> Commit:
         """The commit with what was read and all that is to be done."""
-        return self.with_reads(commit)._replace(
+        return self.effects.with_effects(commit)
+
+    @property
+    def effects(self) -> Effects:
+        """What was read, and all that is to be done, by the catalog of indexes as it is now."""
+        return Effects(
+            reads=self.reads,
+            scans=self.scans,
             writes=self.writes,
             entries=self.entries,
-            # A delay counts from the mutation's start (C2.7); the script counts from its own time.
-            children=[
-                child._replace(ms=child.ms - commit.elapsed_ms) if child.mode == "after" else child
-                for child in self.children
-            ],
+            children=self.children,
             cancels=self.cancels,
             catalog=self.catalog,
         )

@@ -43,6 +43,7 @@ class Word(StrEnum):
     CANCELED = "CANCELED"
     RUNNING = "RUNNING"
     SEALED = "SEALED"
+    FAILED = "FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class Delivery(NamedTuple):
     entry: str
     token: str
     attempt: int
+
+    @property
+    def entry_ms(self) -> int:
+        """Redis time when the entry was made, in epoch ms: the job was due by then."""
+        return int(self.entry.partition("-")[0])
 
 
 class Scan(NamedTuple):
@@ -84,7 +90,11 @@ class Scan(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """The end of one mutation (see `lua/commit.lua`). `settled`: it stands in SQL already, so it is this or nothing."""
+    """The end of one mutation (see `lua/commit.lua`). `settled`: it stands in SQL already, so it is this or nothing.
+
+    `elapsed_ms` is from its start to `written_ms`, Redis time (None: when the script runs). What comes between, while
+    Redis is away, is the script's to add.
+    """
 
     delivery: Delivery
     name: str
@@ -101,6 +111,7 @@ class Commit(NamedTuple):
     conflicts: int = 0
     catalog: str = "0"
     settled: bool = False
+    written_ms: int | None = None
 
     @property
     def has_effects(self) -> bool:
@@ -110,7 +121,7 @@ class Commit(NamedTuple):
         delivery = self.delivery
         argv: list[Argument] = [
             delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
-            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog,
+            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog, _clock(self.written_ms),
         ]  # fmt: skip
         _extend(argv, self.reads, [(*scan, found) for scan, found in self.scans])
         _extend(argv, self.writes, self.entries, self.children)
@@ -133,6 +144,8 @@ class Retry(NamedTuple):
     """A delivery given back: `attempts` starts were made, `conflicts` of them in vain; the next comes in `delay_ms`.
 
     `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
+    `death` is the error of a delivery whose own process died, b'' of any other: it counts as a death of its worker, and
+    past the cap the job fails with it (C3.4).
     """
 
     delivery: Delivery
@@ -141,6 +154,8 @@ class Retry(NamedTuple):
     name: str = ""
     conflicts: int = 0
     unseal: bool = False
+    key: str = ""
+    death: bytes = b""
 
 
 class Seal(NamedTuple):
@@ -243,7 +258,8 @@ def _document(document_id: str, version: bytes, created: bytes, data: bytes) -> 
         raise DamagedData(f"document {document_id}: its version or number of creation is damaged") from None
 
 
-def _nonce() -> str:
+def nonce() -> str:
+    """Unlike any other: 128 bits."""
     return secrets.token_urlsafe(16)
 
 
@@ -253,7 +269,7 @@ def _words(reply: Any) -> list[Word]:
 
 def schedule(requests: Sequence[Request], clock_ms: int | None = None) -> Transition[list[tuple[Word, str]]]:
     """Schedule jobs, all or none. Reads (OK | EXISTS | KEY, job id) for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), len(requests)]
+    argv: list[Argument] = [_clock(clock_ms), nonce(), len(requests)]
     for request in requests:
         argv.extend(request)
 
@@ -273,7 +289,7 @@ def promote(name: str, lease_ms: int, limit: int, clock_ms: int | None = None) -
         next_due_ms = int(reply[2]) if reply[2].isdigit() else None  # 'inf': no duestream wrote that
         return Lead(True, int(reply[1]), next_due_ms, int(reply[3]), damaged=damaged)
 
-    return Transition(scripts.load("promote"), [_clock(clock_ms), _nonce(), name, lease_ms, limit], read)
+    return Transition(scripts.load("promote"), [_clock(clock_ms), nonce(), name, lease_ms, limit], read)
 
 
 def begin(
@@ -286,9 +302,19 @@ def begin(
     return Transition(scripts.load("begin"), argv, _words)
 
 
+def revert(
+    deliveries: Sequence[Delivery], worker: str, delay_ms: int, clock_ms: int | None = None
+) -> Transition[list[Word]]:
+    """Take back what `worker` has begun and not started; it comes again in `delay_ms`. Reads OK | LOST for each."""
+    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, delay_ms, len(deliveries)]
+    for delivery in deliveries:
+        argv.extend(delivery)
+    return Transition(scripts.load("revert"), argv, _words)
+
+
 def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
     """End mutations. Reads OK | ALREADY | LOST | CONFLICT | SEALED for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), worker, len(commits)]
+    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, len(commits)]
     for one in commits:
         argv.extend(one.argv())
     frees = not any(one.has_effects for one in commits)
@@ -303,13 +329,15 @@ def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transitio
     return Transition(scripts.load("finish"), argv, _words)
 
 
-def retry(retries: Sequence[Retry], clock_ms: int | None = None) -> Transition[list[Word]]:
-    """Give deliveries back. Reads OK | LOST for each."""
-    argv: list[Argument] = [_clock(clock_ms), _nonce(), len(retries)]
+def retry(
+    retries: Sequence[Retry], clock_ms: int | None = None, *, worker: str = "", max_deliveries: int = 5
+) -> Transition[list[Word]]:
+    """Give deliveries back. Reads OK | FAILED, for a death past `max_deliveries` | LOST for each."""
+    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, max_deliveries, len(retries)]
     for one in retries:
         held = one.delivery
         argv.extend((held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms))
-        argv.extend((one.name, one.conflicts, "1" if one.unseal else ""))
+        argv.extend((one.name, one.conflicts, "1" if one.unseal else "", one.key, one.death))
     return Transition(scripts.load("retry"), argv, _words)
 
 
@@ -327,7 +355,7 @@ def redeliver(
     idle_ms: int, max_deliveries: int, limit: int, error: bytes, clock_ms: int | None = None
 ) -> Transition[Redelivered]:
     """Take back what dead workers hold; past `max_deliveries` deaths a job fails with `error`."""
-    argv = [_clock(clock_ms), _nonce(), idle_ms, max_deliveries, limit, error]
+    argv = [_clock(clock_ms), nonce(), idle_ms, max_deliveries, limit, error]
     return Transition(
         scripts.load("redeliver"), argv, lambda r: Redelivered(int(r[0]), int(r[1]), int(r[2]), int(r[3]) > 0)
     )
@@ -419,7 +447,7 @@ def join(
 
 def leave(worker: str, promoter: str, queues: Sequence[str], clock_ms: int | None = None) -> Transition[int]:
     """Take a worker away. Reads how many deliveries it gave back unseen."""
-    return Transition(scripts.load("leave"), [_clock(clock_ms), _nonce(), worker, promoter, *queues], int)
+    return Transition(scripts.load("leave"), [_clock(clock_ms), nonce(), worker, promoter, *queues], int)
 
 
 def sweep(silent_ms: int, limit: int, clock_ms: int | None = None) -> Transition[int]:
@@ -477,7 +505,7 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
         }
         return Catalog(reply[0].decode(), built)
 
-    return Transition(scripts.load("declare"), ["", _nonce(), *indexes], parse)
+    return Transition(scripts.load("declare"), ["", nonce(), *indexes], parse)
 
 
 def reindex(
@@ -494,7 +522,12 @@ def reindex(
 
 def forget(index: str) -> Transition[bool]:
     """Drop an index. Reads whether it was there."""
-    return Transition(scripts.load("forget"), ["", _nonce(), index], bool)
+    return Transition(scripts.load("forget"), ["", nonce(), index], bool)
+
+
+def permit(commands: Sequence[str]) -> Transition[list[str]]:
+    """Which of these commands, with arguments, this client may not send."""
+    return Transition(scripts.load("permit"), ["", *commands], lambda reply: [one.decode() for one in reply])
 
 
 def show(job_ids: Sequence[str], keyring: Keyring | None = None) -> Transition[list[Job | None]]:

@@ -24,8 +24,8 @@ from scheduler.store import BlockingStore
 
 VARIABLE: Final = "DUESTREAM_TEST_ACL"
 PASSWORD: Final = "a-password-of-tests"
-NAMESPACES: Final = "t*"
-"""Tests make up namespaces of their own, all of which begin so."""
+NAMESPACES: Final = "*"
+"""Tests make up namespaces of their own; that a user is of one app only, `tests/security/test_rights.py` shows."""
 
 _CLIENTS: Final = {
     Role.PRODUCER: ("scheduler.client", "scheduler.blocking", "scheduler.mailbox"),
@@ -49,7 +49,14 @@ def as_role(url: str, role: Role) -> str:
 
 def users() -> list[str]:
     """A line of the server's configuration for each user."""
-    return [f"user {role} on >{PASSWORD} {' '.join(rules(role, NAMESPACES))}" for role in Role]
+    return [f"user {role} on >{PASSWORD} {' '.join(rules(role, NAMESPACES, fsync=True))}" for role in Role]
+
+
+def administer(url: str, *command: str | bytes | int) -> Any:
+    """A command that no client of the product sends; the reply as it came."""
+    with redis.Redis.from_url(url, protocol=2) as client:
+        client.response_callbacks.clear()
+        return client.execute_command(*command)
 
 
 def role_of_script(name: str) -> Role:

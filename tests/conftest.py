@@ -148,12 +148,13 @@ async def worker(start_worker: StartWorker) -> Worker:
 
 
 @asynccontextmanager
-async def running(app: App, url: str, settings: WorkerSettings) -> AsyncIterator[Worker]:
-    """A worker that works until the block is left."""
+async def running(app: App, url: str, settings: WorkerSettings, look: str | None = None) -> AsyncIterator[Worker]:
+    """A worker that works until the block is left; `look` is the url by which the test looks whether it has come."""
     one = Worker(app, Connections(url), settings)
     task = asyncio.create_task(one.run())
-    with redis.Redis.from_url(url) as client:
-        await until(lambda: task.done() or bool(client.exists(f"{{{app.namespace}}}:worker:{settings.name}")))
+    await until(lambda: task.done() or one.started.is_set())
+    if task.done():
+        task.result()  # what kept it from starting
     try:
         yield one
     finally:

@@ -42,7 +42,8 @@ class Committer:
         worker: The worker's name, for the record.
         refresh: Learns the catalog of indexes anew, when a commit was made by an older one.
         cipher: Encrypts results and errors; None where the app has no key for it.
-        answered: Told what became of each delivery: OK, ALREADY, LOST, CONFLICT or STALE.
+        answered: Told what became of each delivery: OK, ALREADY, LOST, CONFLICT, STALE or FAILED.
+        max_deliveries: After so many deaths a job fails.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class Committer:
         refresh: Callable[[], Awaitable[None]],
         cipher: Cipher | None,
         answered: Answer,
+        max_deliveries: int,
     ) -> None:
+        self._max_deliveries = max_deliveries
         self._persistence = persistence
         self._cipher = cipher
         self._worker = worker
@@ -75,6 +78,8 @@ class Committer:
 
     def retry(self, held: Held, retry: Retry) -> None:
         """Give a delivery back."""
+        if self._cipher is not None and retry.death:
+            retry = retry._replace(death=self._cipher.encrypt(retry.delivery.job_id, "error", retry.death))
         self._retries.submit(retry).add_done_callback(partial(self._done, held))
 
     async def drain(self) -> None:
@@ -122,7 +127,9 @@ class Committer:
         return await self._persistence.run(transitions.finish(finishes))
 
     async def _retry(self, retries: Sequence[Retry]) -> Sequence[Word]:
-        return await self._persistence.run(transitions.retry(retries))
+        return await self._persistence.run(
+            transitions.retry(retries, worker=self._worker, max_deliveries=self._max_deliveries)
+        )
 
 
 def _commit_bytes(commit: Commit) -> int:

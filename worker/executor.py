@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scheduler import values
 from scheduler.blocking_context import Bridge, blocking_context
 from scheduler.context import ActionContext, Context, Host, MutationContext
-from scheduler.errors import InvalidArguments, LimitExceeded
+from scheduler.effects import Effects
+from scheduler.errors import InvalidArguments, InvalidCall, LimitExceeded
 from scheduler.function import AnyFunction
+from scheduler.job import JobError
 from scheduler.sql_context import SqlContext
 from scheduler.transaction import Conflict, Transaction
 from worker.delivery import Held, Interruption
 from worker.threads import run_in
 from worker.unit import Unit
+
+if TYPE_CHECKING:
+    from worker.isolation import Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,23 @@ class Raised:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """The handler raised in a process of its own, where the exception stays: what its record says of it, whether it
+    passes with time, and whether it was Redis that was away."""
+
+    error: JobError
+    transient: bool
+    outage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The process of its own that ran it ended by itself, or was killed from outside."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conflicted:
     """What a mutation had read was changed while it ran."""
 
@@ -45,7 +68,7 @@ class Interrupted:
     reason: Interruption
 
 
-Ended = Returned | Raised | Conflicted | Interrupted
+Ended = Returned | Raised | Failed | Died | Conflicted | Interrupted
 
 
 class Executor:
@@ -54,14 +77,16 @@ class Executor:
     Args:
         threads: How many plain handlers may run at once.
         result_bytes: The largest result, packed.
+        isolation: Runs what wants a process of its own; None in such a process.
     """
 
-    def __init__(self, threads: int, result_bytes: int) -> None:
+    def __init__(self, threads: int, result_bytes: int, isolation: Isolation | None = None) -> None:
         self._size = threads
         self._threads = self._pool()
         self._loop = asyncio.get_running_loop()
         self._bridge = Bridge(self._loop)
         self._result_bytes = result_bytes
+        self._isolation = isolation
 
     async def run_mutation(
         self, held: Held, function: AnyFunction, host: Host, transaction: Transaction, unit: Unit | None = None
@@ -78,14 +103,26 @@ class Executor:
             attempt=held.attempt,
         )
         try:
-            return await self._run(held, function, ctx, unit)
+            return await self._run(held, function, lambda: self._bound(held, function, ctx, unit))
         finally:
             transaction.close()
 
+    async def run_isolated(self, held: Held, function: AnyFunction) -> tuple[Ended, Effects]:
+        """Start a mutation or an action once in a process of its own; if it is interrupted, that is killed.
+
+        The time limit counts from when there is a process to run it.
+        """
+        assert self._isolation is not None
+        visit = self._isolation.visit(held)
+        return await self._run(held, function, visit.run, visit.prepare), visit.effects
+
     async def run_action(self, held: Held, function: AnyFunction, host: Host) -> Ended:
         """Run an action; the only time."""
+        if function.isolate and self._isolation is not None:
+            ended, _ = await self.run_isolated(held, function)
+            return ended
         ctx = ActionContext(host, job_id=held.delivery.job_id, name=held.name, attempt=held.attempt)
-        return await self._run(held, function, ctx)
+        return await self._run(held, function, lambda: self._bound(held, function, ctx))
 
     async def call(
         self,
@@ -107,7 +144,16 @@ class Executor:
             raise
 
     async def call_nested(self, function: AnyFunction, ctx: Context, args: Any, kwargs: Any) -> Any:
-        """Call a handler from within another, in a thread of its own: those of the jobs may all wait for theirs."""
+        """Call a handler from within another, in a thread of its own: those of the jobs may all wait for theirs.
+
+        Raises:
+            InvalidCall: It wants a process of its own, and this is not one.
+        """
+        if function.isolate and self._isolation is not None:
+            raise InvalidCall(
+                f"function: {function.name} has isolate=True, and a call runs where its caller runs (schedule it, or "
+                "give the caller isolate=True)"
+            )
         if function.is_async:
             return await self._call(self._threads, function, ctx, args, kwargs)
         thread = ThreadPoolExecutor(1, thread_name_prefix="duestream-nested")
@@ -141,15 +187,28 @@ class Executor:
         """Start no more threads; those that run are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, held: Held, function: AnyFunction, ctx: Context, unit: Unit | None = None) -> Ended:
+    async def _bound(self, held: Held, function: AnyFunction, ctx: Context, unit: Unit | None = None) -> Ended:
         assert held.spec is not None
+        args, kwargs = function.parameters.bind(tuple(held.spec.args), held.spec.kwargs)
+        return self._pack(await self.call(function, ctx, args, kwargs, unit))
+
+    async def _run(
+        self,
+        held: Held,
+        function: AnyFunction,
+        call: Callable[[], Awaitable[Ended]],
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> Ended:
         if held.interruption is not None:
             return Interrupted(held.interruption)
         held.entered = True
-        limit = self._loop.call_later(function.timeout_s, held.interrupt, Interruption.TIME_LIMIT)
+        limit: asyncio.TimerHandle | None = None
         try:
-            args, kwargs = function.parameters.bind(tuple(held.spec.args), held.spec.kwargs)
-            ended: Ended = self._pack(await self.call(function, ctx, args, kwargs, unit))
+            if prepare is not None:
+                await prepare()
+                held.entered = True  # it begins now
+            limit = self._loop.call_later(function.timeout_s, held.interrupt, Interruption.TIME_LIMIT)
+            ended = await call()
         except Conflict:
             ended = Conflicted()
         except asyncio.CancelledError as error:
@@ -157,7 +216,8 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  whatever a handler raises, SystemExit too, is its own job's end
             ended = Raised(error)
         finally:
-            limit.cancel()
+            if limit is not None:
+                limit.cancel()
             held.entered = False  # what follows is not cut off by a cancel
         if held.interruption is None:
             return ended

@@ -22,7 +22,7 @@ from scheduler.ids import JobId
 from scheduler.job import JobState
 from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
 from scheduler.reading import Check, Question, Read, Reader, SerialReader, Survey
-from scheduler.store import AsyncStore, ServerError
+from scheduler.store import AsyncRunner, ServerError
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
 from worker.at_once import run_at_once
@@ -43,7 +43,7 @@ class WorkerHost:
 
     def __init__(
         self,
-        store: AsyncStore,
+        store: AsyncRunner,
         producer: Producer,
         executor: Executor,
         persistence: Persistence,
@@ -147,7 +147,8 @@ class WorkerHost:
     async def _commit(self, function: AnyFunction, transaction: Transaction, started: float) -> bool:
         elapsed_ms = int((time.monotonic() - started) * 1000)
         no_job = Delivery("", "", "", f"{secrets.token_urlsafe(16)}:0", 1)
-        commit = transaction.with_effects(Commit(no_job, function.name, "", elapsed_ms, JobState.SUCCESS, b""))
+        ended = Commit(no_job, function.name, "", elapsed_ms, JobState.SUCCESS, b"")
+        commit = transaction.with_effects(ended)._replace(written_ms=self.producer.clock.now_ms())
         (word,) = await self._persistence.run(transitions.commit([commit], ""))
         if word is Word.STALE:
             await self._refresh()

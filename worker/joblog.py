@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from scheduler.context import job_log
-from scheduler.transitions import Word
+from scheduler.job import JobError
+from scheduler.transitions import Retry, Word
 from worker.delivery import Held
 from worker.logs import FAILURE
 
@@ -21,6 +22,8 @@ def log_answer(held: Held, word: Word) -> None:
         log.error("its SQL may have committed, and this deployment has no transaction= to ask: it stays pending")
     elif word is Word.LOST:
         log.debug("lost: the delivery was another's, or the job had ended")
+    elif word is Word.FAILED:
+        log.warning("failed: its process died once too often")
     elif held.failure is not None:
         told = logging.LoggerAdapter(log.logger, {**(log.extra or {}), FAILURE: held.failure.type})
         told.warning("failed: %s: %s", held.failure.type, held.failure.message)
@@ -30,6 +33,9 @@ def log_answer(held: Held, word: Word) -> None:
         log.debug("ended after %d ms", held.elapsed_ms())
 
 
-def log_retry(held: Held, delay_ms: int) -> None:
-    """A delivery goes back; it runs again."""
-    job_log(held.delivery.job_id, held.name, held.attempt).info("given back, runs again in %d ms", delay_ms)
+def log_retry(held: Held, retry: Retry) -> None:
+    """A delivery goes back; it runs again, unless it has died too often."""
+    log = job_log(held.delivery.job_id, held.name, held.attempt)
+    if retry.death:
+        log.warning("died: %s", JobError.unpack(retry.death).message)
+    log.info("given back, runs again in %d ms", retry.delay_ms)

@@ -39,7 +39,7 @@ class Keeper:
     """Renews for one worker, when that is silent.
 
     Args:
-        store: A store whose client sends nothing twice: between two calls the worker may have died.
+        store: Of its own.
         hello: For whom.
         seen: The mapped file.
         state: The state of the worker's process, as `ps` calls it; '' where it is gone.

@@ -188,11 +188,11 @@ class Lease:
             if not one.begun:
                 entries[one.delivery.queue].append(one.delivery.entry)
         reader = str(self._reader_id() or "")
-        action_lease_ms = self._lease_ms * 3 // 4
+        action_lease_ms, asked_s = self._lease_ms * 3 // 4, time.monotonic()
         renewed = self._store.run(
             transitions.renew(self._worker, action_lease_ms, 6 * self._lease_ms, running, reader, actions, entries)
         )
-        self._clock.observe(renewed.now_ms)
+        self._clock.observe(renewed.now_ms, asked_s)
         return renewed
 
     def _gone(self, sent: list[Held], renewed: Renewed) -> list[Held]:

@@ -115,6 +115,8 @@ def _fields(record: logging.LogRecord) -> dict[str, str]:
 
 def _trace(record: logging.LogRecord, formatter: logging.Formatter) -> str:
     parts = [formatter.formatException(record.exc_info)] if record.exc_info and record.exc_info[0] else []
+    if not parts and record.exc_text:  # of a record that comes from another process
+        parts.append(record.exc_text)
     if record.stack_info:
         parts.append(record.stack_info)
     return "\n".join(parts)

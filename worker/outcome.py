@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scheduler.backoff import jittered_ms
+from scheduler.effects import Effects
+from scheduler.errors import Unavailable
 from scheduler.job import JobError, JobState
 from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry
 from worker.delivery import Held, Interruption
-from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
+from worker.executor import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 
 _TRANSIENT_MS = (500, 2 * 3600 * 1000)
+_OUTAGE_MS = (500, 2_000)
 _CONFLICT_MS = (10, 60 * 1000)
 _IN_PLACE_MS = 100
 _AT_ONCE, _IN_LANE, _LANE_MS = 3, 30, (1, 100)
@@ -48,32 +51,50 @@ Next = Commit | Finish | Retry | Again | InTurn | Nothing
 def after_mutation(
     held: Held,
     ended: Ended,
-    transaction: Transaction | None,
+    transaction: Transaction | Effects | None,
     transient: tuple[type[Exception], ...],
     jitter: Jitter = jittered_ms,
 ) -> Next:
     """A mutation ends in a commit, of its success or of its failure, or it runs again."""
+    if isinstance(ended, Interrupted):
+        return _after_interruption(held, ended.reason, transaction)
+    if isinstance(ended, Conflicted) or (transaction is not None and transaction.conflicted):
+        return after_conflict(held, jitter)
     match ended:
-        case Returned() if transaction is not None and transaction.conflicted:
-            return after_conflict(held, jitter)
         case Returned(value) if transaction is not None:
             return _commit(held, JobState.SUCCESS, value, transaction)
-        case Conflicted():
-            return after_conflict(held, jitter)
-        case Interrupted(Interruption.LEASE_LOST):
-            return Nothing()
-        case Interrupted(Interruption.STOP):
-            return give_back(held, 0)
-        case Interrupted():
-            return _commit(held, JobState.FAILED, time_limit_error(held).pack(), transaction, effects=False)
-        case Raised() if transaction is not None and transaction.conflicted:
-            return after_conflict(held, jitter)
-        case Raised(error) if isinstance(error, transient):
+        case Died(how):
+            return after_transient(held, jitter)._replace(key=held.key, death=death_error(held, how).pack())
+        case Raised() | Failed() if _is_outage(ended):
+            return after_outage(held, jitter)
+        case Raised() | Failed() if _passes(ended, transient):
             return after_transient(held, jitter)
-        case Raised(error):
+        case Raised() | Failed():
             # With what it read: a handler that failed on what it half saw is run again, not failed for good (C3.2).
-            return _commit(held, JobState.FAILED, describe(error).pack(), transaction, effects=False)
+            return _commit(held, JobState.FAILED, _error_of(ended).pack(), transaction, effects=False)
     raise AssertionError(f"unexpected end {ended!r}")
+
+
+def _after_interruption(held: Held, reason: Interruption, transaction: Transaction | Effects | None) -> Next:
+    match reason:
+        case Interruption.LEASE_LOST:
+            return Nothing()
+        case Interruption.STOP:
+            return give_back(held, 0)
+        case Interruption.TIME_LIMIT:
+            return _commit(held, JobState.FAILED, time_limit_error(held).pack(), transaction, effects=False)
+
+
+def _is_outage(ended: Raised | Failed) -> bool:
+    return ended.outage if isinstance(ended, Failed) else isinstance(ended.error, Unavailable)
+
+
+def _passes(ended: Raised | Failed, transient: tuple[type[Exception], ...]) -> bool:
+    return ended.transient if isinstance(ended, Failed) else isinstance(ended.error, transient)
+
+
+def _error_of(ended: Raised | Failed) -> JobError:
+    return ended.error if isinstance(ended, Failed) else describe(ended.error)
 
 
 def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
@@ -83,7 +104,8 @@ def after_conflict(held: Held, jitter: Jitter = jittered_ms) -> Next:
     """
     if held.contended and held.conflicts <= _IN_LANE:
         return InTurn(0 if held.conflicts <= _AT_ONCE else jitter(held.conflicts - _AT_ONCE, *_LANE_MS))
-    delay_ms = jitter(held.conflicts, *_CONFLICT_MS)
+    # Those that it waited its turn for do not count: the first one after them would make it wait for a minute.
+    delay_ms = jitter(held.conflicts - (_IN_LANE if held.contended else 0), *_CONFLICT_MS)
     return Again(delay_ms) if delay_ms <= _IN_PLACE_MS else give_back(held, delay_ms)
 
 
@@ -109,6 +131,15 @@ def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
     return give_back(held, max(1, jitter(held.delivery.attempt, *_TRANSIENT_MS)))
 
 
+def after_outage(held: Held, jitter: Jitter = jittered_ms) -> Retry:
+    """Redis was away while the handler read.
+
+    That the delivery goes back at all means that Redis is here again: it waits no longer than a worker does, however
+    often that has happened.
+    """
+    return give_back(held, max(1, jitter(held.delivery.attempt, *_OUTAGE_MS)))
+
+
 def after_action(held: Held, ended: Ended) -> Next:
     """An action ends in a finish; it is never run again."""
     match ended:
@@ -120,8 +151,10 @@ def after_action(held: Held, ended: Ended) -> Next:
             error = JobError("WorkerStopped", "the worker was stopped, and the action did not end in the time of grace")
         case Interrupted():
             error = time_limit_error(held)
-        case Raised(raised):
-            error = describe(raised)
+        case Raised() | Failed():
+            error = _error_of(ended)
+        case Died(how):
+            error = death_error(held, how)
         case _:
             raise AssertionError(f"unexpected end {ended!r}")
     return Finish(held.delivery, held.name, held.key, JobState.FAILED, error.pack())
@@ -144,6 +177,10 @@ def failed_commit(commit: Commit, error: BaseException) -> Commit:
 def time_limit_error(held: Held) -> JobError:
     limit = held.function.timeout_s if held.function is not None else 0
     return JobError("TimeLimitExceeded", f"{held.name}: ran longer than its time limit of {limit:g} s")
+
+
+def death_error(held: Held, how: str) -> JobError:
+    return JobError("ProcessDied", f"{held.name}: its own process {how}")
 
 
 def describe(error: BaseException) -> JobError:
@@ -170,7 +207,7 @@ def _storable(text: str) -> str:
 
 
 def _commit(
-    held: Held, state: JobState, value: bytes, transaction: Transaction | None, *, effects: bool = True
+    held: Held, state: JobState, value: bytes, transaction: Transaction | Effects | None, *, effects: bool = True
 ) -> Commit:
     commit = Commit(
         held.delivery._replace(attempt=held.attempt), held.name, held.key, held.elapsed_ms(), state, value,

@@ -10,6 +10,7 @@ import time
 from scheduler.errors import Unavailable
 from scheduler.store import AsyncStore
 from worker.connections import Connections
+from worker.isolation import Isolation
 from worker.lease import Lease
 from worker.presence import Presence
 
@@ -27,13 +28,17 @@ class Parting:
         store: Of the worker.
         lease: Renews no more before the worker leaves.
         presence: Takes the worker off the list.
+        isolation: Ends the processes of handlers.
     """
 
-    def __init__(self, connections: Connections, store: AsyncStore, lease: Lease, presence: Presence) -> None:
+    def __init__(
+        self, connections: Connections, store: AsyncStore, lease: Lease, presence: Presence, isolation: Isolation
+    ) -> None:
         self._connections = connections
         self._store = store
         self._lease = lease
         self._presence = presence
+        self._isolation = isolation
 
     async def release_reader(self, claiming: asyncio.Task[None]) -> None:
         """End the blocking read, and wait for what it has brought.
@@ -59,7 +64,8 @@ class Parting:
             await self.close()
 
     async def close(self) -> None:
-        """End the connections and the keeper."""
+        """End the connections, the keeper, and the processes of handlers."""
+        await self._isolation.close()
         await self._lease.stop()
         await self._store.contact.close()
         await self._connections.close()

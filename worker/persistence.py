@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from scheduler.backoff import Outage
 from scheduler.errors import Unavailable
-from scheduler.store import AsyncStore
+from scheduler.store import AsyncRunner
 from scheduler.transitions import Transition
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Persistence:
     """Runs transitions that must be answered, and never another payload under the same token."""
 
-    def __init__(self, store: AsyncStore, outage: Outage) -> None:
+    def __init__(self, store: AsyncRunner, outage: Outage) -> None:
         self._store = store
         self._outage = outage
 
@@ -24,6 +24,12 @@ class Persistence:
         """Run a transition until Redis has answered it; only cancelling ends it before."""
         reply = await self._until_answered(lambda: self._store.run(transition))
         self._outage.over(wrote=not transition.script.source.startswith("#!"))
+        return reply
+
+    async def until_answered(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Send what may be sent again and again, until Redis has answered it."""
+        reply = await self._until_answered(send)
+        self._outage.over()
         return reply
 
     async def command(self, *command: Any) -> Any:

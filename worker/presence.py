@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import socket
+import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
@@ -14,6 +15,8 @@ from scheduler import transitions
 from scheduler.app import App
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
+from scheduler.keys import Keys
+from scheduler.rights import Role, check_rights
 from scheduler.transitions import Argument
 from worker.persistence import Persistence
 from worker.settings import WorkerSettings
@@ -52,9 +55,22 @@ class Presence:
         self._reader_id = reader_id
         self._catalog = catalog
 
+    async def arrive(self) -> None:
+        """Join, if the server lets this worker do its work.
+
+        Raises:
+            ConfigurationError: Its user of the server lacks a right.
+        """
+        await self._persistence.run(check_rights(Role.WORKER, Keys(self._app.namespace)))
+        await self.join()
+
     async def join(self) -> None:
-        """Announce the worker, its functions and the retention its deployment wants; make its queues' groups."""
-        settings = self._settings
+        """Announce the worker, its functions and the retention its deployment wants; make its queues' groups.
+
+        Its indexes come first: whoever sees the worker may query.
+        """
+        await self.declare()
+        settings, asked_s = self._settings, time.monotonic()
         now_ms = await self._persistence.run(
             transitions.join(
                 settings.name,
@@ -74,8 +90,7 @@ class Presence:
                 settings.queues,
             )
         )
-        self._clock.observe(now_ms)
-        await self.declare()
+        self._clock.observe(now_ms, asked_s)
 
     async def declare(self) -> None:
         """Make the app's indexes known, and learn which there are."""

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from scheduler import transitions
+from scheduler.admission import admit_worker
 from scheduler.backoff import Outage
+from scheduler.durability import Safety
 from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.janitor import Janitor
 from scheduler.keys import Keys
-from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.operations import Steps
+from scheduler.promoter import LEASE_MS
+from scheduler.rights import Role, check_rights
 from scheduler.store import AsyncStore, async_client
+from worker.housekeeping import leaders
+from worker.reaching import reach
+from worker.rooms import keep
 
 _log = logging.getLogger("duestream.promoter")
-_AGAIN_S = 1.0
 _LEAVE_S = 5.0
 
 
@@ -37,29 +41,21 @@ async def promote(
         max_deliveries: After so many deaths of workers a job fails.
 
     Raises:
-        ConfigurationError: The url cannot be read, or the server refused the credentials.
+        ConfigurationError: The url cannot be read, the server refused the credentials, lacks a right of its user, or is
+            none that is supported.
     """
     keys, outage = Keys(namespace), Outage()
     commands, listener = async_client(url), async_client(url)
     store = AsyncStore(keys, commands)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    promoter = Promoter(
-        store,
-        AsyncStore(keys, listener, block_s=LEASE_MS / 1000, contact=store.contact),
-        name,
-        outage,
-        lease_ms,
-        lambda now_ms, asked: janitor.observe(now_ms, asked),
-    )
-    janitor = Janitor(
-        store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage
-    )
+    listening = AsyncStore(keys, listener, block_s=LEASE_MS / 1000, contact=store.contact)
+    promoter, janitor = leaders(store, listening, name, outage, lease_ms, max_deliveries)
     try:
-        with contextlib.suppress(Unavailable):  # it is waited for; a wrong password is not
-            await store.command("PING")
+        if not await reach(store, lambda: _admission(keys), stop):
+            return
         _log.info("started promoter=%s app=%s", name, namespace)
-        watch = _keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
-        await _until(stop, _keep("promoter", promoter.run), _keep("janitor", janitor.run), watch)
+        watch = keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
+        await _until(stop, keep("promoter", promoter.run), keep("janitor", janitor.run), watch)
         await _leave(store, name)
         _log.info("stopped promoter=%s", name)
     finally:
@@ -68,21 +64,18 @@ async def promote(
         await listener.aclose()
 
 
+def _admission(keys: Keys) -> Steps[None]:
+    yield ("PING",)  # what refuses the credentials does so here
+    yield from admit_worker(keys.prefix, Safety(), 0)
+    yield check_rights(Role.WORKER, keys)
+
+
 async def _until(stop: asyncio.Event, *rooms: Awaitable[None]) -> None:
     tasks = [asyncio.ensure_future(room) for room in rooms]
     try:
         await stop.wait()
     finally:
         await end(*tasks)
-
-
-async def _keep(room: str, run: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await run()
-        except Exception:  # noqa: BLE001  a loop's edge
-            _log.exception("the %s failed, and is started again", room)
-            await asyncio.sleep(_AGAIN_S)
 
 
 async def _leave(store: AsyncStore, name: str) -> None:

@@ -7,6 +7,7 @@ import click
 from scheduler.cli.acl import acl
 from scheduler.cli.cancel import cancel
 from scheduler.cli.db import db
+from scheduler.cli.doctor import doctor
 from scheduler.cli.enqueue import enqueue
 from scheduler.cli.function import function
 from scheduler.cli.group import Cli
@@ -28,9 +29,9 @@ def cli() -> None:
 
     \b
     Without --app or --namespace the only app on the server is meant.
-    Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage; doctor has two more.
     """
 
 
-for _command in (enqueue, cancel, job, queue, worker, function, db, info, server, acl):
+for _command in (enqueue, cancel, job, queue, worker, function, db, info, doctor, server, acl):
     cli.add_command(_command)

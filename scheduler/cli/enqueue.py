@@ -103,7 +103,9 @@ def _enqueue_one(
     signature = Signatures(session, allow_unknown=chosen.allow_unknown).find(str(chosen.function))
     arguments = signature.parse_pairs(pairs) if json_args is None else read_arguments(_load_json(json_args), signature)
     call = make_call(signature, arguments, chosen)
-    ((word, job_id),) = session.store.drive(send(session.producer, [call]))
+    queues: set[str] = set()
+    ((word, job_id),) = session.store.drive(send(session.producer, [call], queues))
+    _warn(session, queues)
     found: dict[str, Any] = {"id": job_id, "duplicate": word is Word.KEY}
     if options["wait"]:
         click.echo(f"waiting for {job_id}", err=True)  # known even if the wait is cut off
@@ -113,6 +115,16 @@ def _enqueue_one(
         print_json(found)
     else:
         click.echo(as_text(found["result"]) if options["wait"] else job_id)
+
+
+def _warn(session: Session, queues: set[str]) -> None:
+    """Say which of these queues no live worker takes: a job there waits, and that may be what is wanted."""
+    from scheduler.inspector import read_workers
+
+    workers = session.store.drive(read_workers(session.store.keys))
+    taken = {queue for one in workers if not one.is_silent(session.now_ms) for queue in one.queues}
+    for queue in sorted(queues - taken):
+        _say(f"warning: no live worker takes queue {queue}; the job waits until one does")
 
 
 def _load_json(text: str) -> object:
@@ -135,6 +147,8 @@ def _enqueue_many(session: Session, source: IO[bytes], chosen: Defaults, *, as_j
             feed.run(source, advance)
         except (DuestreamError, KeyboardInterrupt) as error:  # what was done is said all the same
             failure = error
+    if failure is None:
+        _warn(session, feed.queues)
     counts = {"scheduled": feed.scheduled, "duplicates": feed.duplicates, "refused": feed.refused}
     if as_json:
         print_json(counts)

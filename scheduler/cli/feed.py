@@ -47,6 +47,7 @@ class Feed:
         defaults: For what lines leave out.
         complain: Told the number of a bad line, and why.
         scheduled, duplicates, refused: Lines so far. A duplicate has an idempotency key that is taken.
+        queues: Where they wait.
     """
 
     session: Session
@@ -55,6 +56,7 @@ class Feed:
     scheduled: int = 0
     duplicates: int = 0
     refused: int = 0
+    queues: set[str] = field(default_factory=set)
     signatures: Signatures = field(init=False)
     _batch: list[tuple[int, Call]] = field(default_factory=list)
     _bytes: int = 0
@@ -96,7 +98,7 @@ class Feed:
     def _send(self, batch: list[tuple[int, Call]]) -> None:
         """Schedule a batch; a call that is refused is found by halving, so that the others do not fall with it."""
         try:
-            words = self.session.store.drive(send(self.session.producer, [call for _, call in batch]))
+            words = self.session.store.drive(send(self.session.producer, [call for _, call in batch], self.queues))
         except Unavailable:
             raise
         except DuestreamError as error:
@@ -116,8 +118,8 @@ class Feed:
         self.complain(number, shorten(str(error), 300))
 
 
-def send(producer: Producer, calls: list[Call]) -> Steps[list[tuple[Word, str]]]:
-    """Schedule calls; for each what `schedule` answered, and the job's id.
+def send(producer: Producer, calls: list[Call], queues: set[str]) -> Steps[list[tuple[Word, str]]]:
+    """Schedule calls; for each what `schedule` answered, and the job's id. Their queues are added to `queues`.
 
     Raises:
         UnknownFunction, InvalidTimestamp, LimitExceeded: One of them is wrong; nothing was sent.
@@ -125,6 +127,7 @@ def send(producer: Producer, calls: list[Call]) -> Steps[list[tuple[Word, str]]]
     replies: list[tuple[Word, str]] = []
     for batch in operations.chunks((yield from operations.prepare(producer, calls))):
         replies += yield schedule(batch)
+        queues.update(request.queue for request in batch)
     return replies
 
 

@@ -165,6 +165,8 @@ def _finite(value: Any) -> Any:
 
 _STYLES: Final = {
     "failed": "red",
+    "error": "red",
+    "warning": "yellow",
     "unknown": "red",
     "success": "green",
     "inProgress": "cyan",

@@ -27,13 +27,14 @@ def list_(target: Target, as_json: bool) -> None:
         workers = session.store.drive(read_workers(session.store.keys))
         now_ms = session.now_ms
     if as_json:
-        print_json([dataclasses.asdict(one) | {"alive": one.alive} for one in workers])
+        about = ({"alive": one.alive, "silent": one.is_silent(now_ms)} for one in workers)
+        print_json([dataclasses.asdict(one) | more for one, more in zip(workers, about, strict=True)])
         return
     rows = [
         (
             one.name, one.host or "-", str(one.pid or "-"), ", ".join(one.queues) or "-",
             f"{one.running:,}/{one.concurrency:,}" if one.concurrency is not None else "-",
-            ago(one.seen_ms, now_ms) if one.alive else f"silent, {ago(one.seen_ms, now_ms)}",
+            f"silent, {ago(one.seen_ms, now_ms)}" if one.is_silent(now_ms) else ago(one.seen_ms, now_ms),
         )
         for one in workers
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 -- can tell whether it failed.
 -- One that had been lost before goes back to the due set, later each time and at a moment of its own: poison must not take the
 -- same others down with it every time.
+-- So do entries whose consumer somebody has deleted: nobody holds them, and no reader would ever see them again.
 -- A normal path, not an emergency: a reply cut off on the wire leaves entries with a reader that never saw them.
 --
 -- KEYS  1 '{ns}:'
@@ -21,6 +22,7 @@
 -- include: deliver
 -- include: due
 -- include: group
+-- include: stranded
 
 local now = read_clock()
 local nonce, idle_ms, cap, limit, failure = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
@@ -97,7 +99,13 @@ for _, queue in ipairs(redis.call('SMEMBERS', NS .. 'queues')) do
     for _, one in ipairs(found) do
       lost[#lost + 1] = one
     end
-    if #found == limit then
+    local stranded = find_stranded(stream, limit)
+    for _, entry in ipairs(stranded) do
+      local one = look_at_entry(queue, stream, entry, '')
+      one.stranded, one.deaths = true, one.deaths and one.deaths - 1 -- nobody is known to have died of it
+      lost[#lost + 1] = one
+    end
+    if #found == limit or #stranded == limit then
       more = more + 1
     end
   end
@@ -116,13 +124,16 @@ local redelivered, failed = 0, 0
 check_wake()
 for i, one in ipairs(lost) do
   drop_entry(one.queue, one.entry)
-  held = held - 1
+  held = held - (one.stranded and 0 or 1)
   if one.deaths then
     if one.damaged then
       mend_status(one.id)
     end
-    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt), 'deaths', int(one.deaths),
-      'died', add_death(one.died, now, one.worker))
+    redis.call('HSET', NS .. 'status:' .. one.id, 'attempts', int(one.attempt))
+    if not one.stranded then
+      redis.call('HSET', NS .. 'status:' .. one.id, 'deaths', int(one.deaths),
+        'died', add_death(one.died, now, one.worker))
+    end
     if (one.deaths >= cap and not one.sealed) or one.head == '' then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
       complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })

@@ -26,6 +26,19 @@ def test_show_a_failure_with_its_traceback(room: Room) -> None:
     assert fields["completed"].split()[0].endswith("Z")
 
 
+def test_show_whose_deaths_it_outlived(room: Room) -> None:
+    # C3.4
+    (job_id,) = schedule(room)
+    assert "deaths     -" in room.ok("job", "show", job_id)
+    store = room.scheduler._store
+    store.command("HSET", store.keys.status(job_id), "died", "1800000000000 host-1-a\n1800000005000 host-2-b")
+    lines = [line.split() for line in room.ok("job", "show", job_id).splitlines()]
+    assert ["deaths", "host-1-a", "2027-01-15T08:00:00.000Z"] in [line[:3] for line in lines]
+    assert ["host-2-b", "2027-01-15T08:00:05.000Z"] in [line[:2] for line in lines]
+    deaths = room.json("job", "show", job_id)["deaths"]
+    assert deaths[1] == {"worker": "host-2-b", "time": 1_800_000_005_000}
+
+
 def test_show_a_result_as_json(room: Room) -> None:
     schedule(room)
     found = room.json("job", "show", room.succeed("orders", "shop:order", {"total": float("nan"), "raw": b"\xff"}))

@@ -37,8 +37,11 @@ create = _of("include/create", "schedule")
 deliver = _of("include/deliver", "schedule", "retry", "cancel")
 due = _of("include/due", "promote")
 entry = _of("include/entry", "commit_documents", "read")
+group = _of("include/group", "mend")
+judge = _of("include/judge", "mend", "examine")
 job = _of("include/job", "begin")
 spec = _of("include/spec", "schedule")
+stranded = _of("include/stranded", "redeliver")
 stats = _of("include/stats", "finish")
 versions = _of("include/versions", "commit")
 scans = _of("include/versions", "commit_scans")
@@ -57,6 +60,7 @@ forget = _of("forget", "forget")
 death = _of("include/death", "redeliver", "expire")
 join = _of("join", "join")
 leave = _of("leave", "leave")
+mend = _of("mend", "mend")
 promote = _of("promote", "promote")
 prune = _of("prune", "prune")
 read = _of("read", "read", "commit")
@@ -65,6 +69,7 @@ reindex = _of("reindex", "reindex")
 renew = _of("renew", "renew")
 sustain = _of("sustain", "sustain")
 retry = _of("retry", "retry")
+revert = _of("revert", "revert")
 schedule = _of("schedule", "schedule")
 seal = _of("seal", "seal")
 show = _of("show", "show")
@@ -146,6 +151,7 @@ MUTANTS = [
     begin("an action is not acked", "drop_entry(queue, entry)"),
     begin("another worker may start it too", " and status[3] == worker"),
     begin("started again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
+    begin("a repeated begin is not written", "elseif replies[i] == 'ALREADY' then", "elseif false then"),
     begin("no lease", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)"),
     finish("no fence", "if status[2] ~= ARGV[at + 3] then", "if false then"),
     finish("ended again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
@@ -284,13 +290,43 @@ MUTANTS = [
     commit("a deleted document stays", "redis.call('DEL', key)"),
     commit("a full server takes half", "redis.call('SETRANGE', NS .. 'sequence', 0, '')", "", FULL),
     commit("allowed on a full server", "-- include: base\n", "-- flags: allow-oom\n-- include: base\n", FULL),
+    revert("no fence", "status[2] == ARGV[at + 3] and mine", "mine"),
+    revert("another worker's is taken back", " and status[3] == worker"),
+    revert("what has ended comes back", "(status[1] == 'inProgress' and", "("),
+    revert("what was lost with the server is not given back", "not status[1] or "),
+    revert("the entry stays", "drop_entry(queue, entry)"),
+    revert("it stays in running", "redis.call('ZREM', NS .. 'running', id)"),
+    revert("it stays in progress", "id, 'state', 'token'", "id, 'token'"),
+    revert("the old token stays", "'state', 'token', 'entry', 'started'", "'state', 'entry', 'started'"),
+    revert("when it started stays", "'started', 'worker', 'deaths'", "'worker', 'deaths'"),
+    revert("giving back counts as a death", ", 'deaths')", ")"),
+    revert("it counts as a start", "int(attempt - 1)", "int(attempt)"),
+    revert("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
+    revert("nobody is woken for it", "settle_queues(now, nonce)"),
+    revert("given back twice in a call", " and not seen[ARGV[at]]"),
     retry("no fence", "status[2] == ARGV[at + 3] and not status[1]", "not status[1]"),
     retry("what began is given back", "(status[2] == ARGV[at + 3] and not status[1])", "(status[2] == ARGV[at + 3])"),
     retry("the old entry stays", "drop_entry(queue, entry)"),
     retry("the old token stays", "redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')"),
     retry("giving back counts as a death", "redis.call('HDEL', NS .. 'status:' .. id, 'deaths')"),
+    retry("a death is not counted", "(tonumber(status[3] or '') or 0) + 1", "(tonumber(status[3] or '') or 0)"),
+    retry("a death does not add to others", "(tonumber(status[3] or '') or 0) + 1", "1"),
+    retry("a death is counted and not kept", "'deaths', int(deaths[i].number), 'died'", "'died'"),
+    retry("who died is not told", "'died', deaths[i].died", "'died', ''"),
+    retry("no cap of deaths", "number >= cap and not status[5]", "false"),
+    retry("a sealed job dies for good", "number >= cap and not status[5]", "number >= cap"),
+    retry("one death too many", "number >= cap and", "number > cap and"),
+    retry("nobody is told of the last death", "deaths[i].waiters, { 'error'", "false, { 'error'"),
+    retry("the key of what died stays", "now, name, ARGV[at + 9],", "now, name, '',"),
     retry("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
     redeliver("the old entry stays", "drop_entry(one.queue, one.entry)"),
+    stranded("what is held is taken away", "entries[i][1], 1) > 0 then", "entries[i][1], 1) > 1 then"),
+    stranded("what waits is taken for handed out", "stream, '-', last,", "stream, '-', '+',"),
+    stranded("only the first", "count = limit", "return found"),
+    stranded("more than it was asked for", "or count == limit", "or count == 1000"),
+    redeliver("a deleted consumer's job waits for ever", "ipairs(stranded)", "ipairs({})"),
+    redeliver("a deleted consumer counts as a death", "if not one.stranded then", "if true then"),
+    redeliver("a deleted consumer's entries count as held", "held - (one.stranded and 0 or 1)", "held - 1"),
     redeliver("deaths are not counted", "(tonumber(status[3] or '') or 0) + 1", "1"),
     redeliver("a job with a damaged status is lost", "one.damaged, status = true, { false, fields.token }"),
     redeliver("poison comes back with its company", "one.deaths > 1 and one.deaths < cap", "false"),
@@ -380,6 +416,52 @@ MUTANTS = [
     leave("another's lease to promote ends", "if redis.call('GET', NS .. 'promoter') == promoter then", "if true then"),
     join("what was ready before is missed", "GROUP, '0', 'MKSTREAM'", "GROUP, '$', 'MKSTREAM'"),
     read("the sequence is not told", "redis.call('GET', NS .. 'sequence') or '0'", "'0'"),
+    # The doctor
+    group("any group will do", "if group[i] == 'name' and group[i + 1] == GROUP then", "if true then"),
+    judge(
+        "what has moved on is out of place",
+        "if place ~= '' and not redis.call('ZSCORE', NS .. place, id) then",
+        "if false then",
+    ),
+    judge("an entry of another delivery counts", "return found[2][i + 1] == token", "return true"),
+    judge("what waits is lost", "redis.call('ZSCORE', NS .. 'due:' .. queue, id) or ", ""),
+    judge("what is ready is lost", " or has_entry(queue, status[3], status[2]))", ")"),
+    judge("nothing is lost", "return (waits or not is_sound(queue)) and 'OK' or 'LOST'", "return 'OK'"),
+    judge("nobody asks for a lease", "redis.call('ZSCORE', NS .. 'running', id) and 'OK' or 'UNWATCHED'", "'OK'"),
+    judge("half a listing will do", "redis.call('ZSCORE', NS .. 'done:' .. state, id) and redis.call(", "redis.call("),
+    judge("a tombstone is an orphan", "redis.call('PTTL', NS .. 'status:' .. id) == -1", "true"),
+    judge(
+        "what began is due",
+        "return (spec == '' or state) and 'DANGLING' or 'OK'",
+        "return spec == '' and 'DANGLING' or 'OK'",
+    ),
+    judge("an entry without a token is ours", "if not fields.job or not fields.token then", "if not fields.job then"),
+    judge("an entry counts for ever", "if status and (status[1] or status[2] ~= fields.token) then", "if false then"),
+    judge("nobody holds what is held", "#redis.call('XPENDING', stream, GROUP, entry, entry, 1) > 0", "false"),
+    judge("what was never handed out is stranded", "last_handed_out(stream), 'COUNT', 1", "'+', 'COUNT', 1"),
+    mend("a stranded job is not delivered", "mend_job(id, '')"),
+    judge(
+        "an idempotency key is its own",
+        "NS .. 'status:' .. id) == 0 and 'ORPHAN' or 'OK'",
+        "NS .. 'status:' .. id) == 9 and 'ORPHAN' or 'OK'",
+    ),
+    mend("a lost job is not delivered", "  add_due(job.queue, job.id, now, now)"),
+    mend(
+        "an action is delivered again", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)", "run_again(job)"
+    ),
+    mend(
+        "a record without an end",
+        "  redis.call('ZADD', NS .. 'expiry', int(completed + keep_ms(job.name or '')), job.id)",
+    ),
+    mend("a record is not listed", "  redis.call('ZADD', NS .. 'done:' .. state, int(completed), job.id)"),
+    mend("a member stays", "redis.call('ZREM', NS .. place, id)"),
+    mend("a status stays", "redis.call('DEL', NS .. 'status:' .. id)"),
+    mend("a key stays", "redis.call('DEL', NS .. 'key:' .. key)"),
+    mend("an entry stays", "drop_entry(queue, entry)"),
+    mend("a group from the last entry on", "GROUP, '0', 'MKSTREAM'", "GROUP, '$', 'MKSTREAM'"),
+    mend("what has ended runs", "if completed then", "if false then"),
+    mend("a running action is delivered", "redis.call('ZSCORE', NS .. 'running', job.id)", "false"),
+    mend("nothing goes on", "settle_queues(now, nonce)"),
     # Looking
     count("what is ready is not pending", " + redis.call('XLEN', NS .. 'ready:' .. queue)"),
     count("what waits is not pending", "redis.call('ZCARD', NS .. 'due:' .. queue) + "),

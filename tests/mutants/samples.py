@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler import transitions
+from scheduler.doctor import calls as doctor
 from scheduler.keys import GROUP
 from scheduler.transitions import Commit, Retry, Scan, Seal, Transition
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
@@ -84,6 +85,14 @@ def retry(world: World) -> Transition[Any]:
     return transitions.retry([Retry(world.deliver(), 1, 0)], NOW)
 
 
+def revert(world: World) -> Transition[Any]:
+    return transitions.revert([world.begin()], WORKER, 0, NOW)
+
+
+def revert_later(world: World) -> Transition[Any]:
+    return transitions.revert([world.begin(), world.deliver(kind="action")], WORKER, 500, NOW)
+
+
 def retry_in_sql(world: World) -> Transition[Any]:
     delivery = world.deliver()
     world.run(transitions.seal([Seal(delivery)], NOW))
@@ -112,6 +121,17 @@ def reindex(world: World) -> Transition[Any]:
 
 def retry_later(world: World) -> Transition[Any]:
     return transitions.retry([Retry(world.deliver(), 1, 500)], NOW)
+
+
+def retry_dead(world: World) -> Transition[Any]:
+    delivery = world.deliver(key="k")
+    world.run(transitions.watch(delivery.job_id, "m"))
+    dead = [Retry(one, 1, 0, NAME, key=key, death=ERROR) for one, key in ((delivery, "k"), (world.deliver(), ""))]
+    return transitions.retry(dead, NOW, max_deliveries=1)
+
+
+def retry_after_a_death(world: World) -> Transition[Any]:
+    return transitions.retry([Retry(world.deliver(), 1, 0, NAME, death=ERROR)], NOW)
 
 
 def redeliver(world: World) -> Transition[Any]:
@@ -176,6 +196,12 @@ def sweep(world: World) -> Transition[Any]:
     return transitions.sweep(10, 10, NOW + 10)
 
 
+def mend(world: World) -> Transition[Any]:
+    job_id = world.schedule(delay=9)
+    world.command("ZREM", world.keys.due("q"), job_id)
+    return doctor.mend([doctor.Row("job", job_id)], 1000, NOW)
+
+
 def watch(world: World) -> Transition[Any]:
     return transitions.watch(world.schedule(delay=9), "m")
 
@@ -188,6 +214,6 @@ def unwatch(world: World) -> Transition[Any]:
 
 SAMPLES: list[Sample] = [
     schedule, schedule_canceled, promote, begin, commit, commit_with_a_tombstone, commit_at_once, finish, retry,
-    retry_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew, sustain, join, sweep,
-    watch, unwatch, retry_in_sql, seal, declare, forget, reindex,
+    retry_later, revert, revert_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew,
+    sustain, join, sweep, watch, unwatch, retry_in_sql, retry_dead, retry_after_a_death, seal, declare, forget, reindex,
 ]  # fmt: skip

@@ -26,7 +26,8 @@ READS = {
 READ_AFTER_A_WRITE: dict[str, set[str]] = {
     "schedule": {"LLEN", "ZRANGEBYSCORE"},
     "commit": {"LLEN", "TYPE", "ZRANGEBYSCORE"},
-    "retry": {"LLEN"},
+    "retry": {"LLEN", "TYPE"},
+    "revert": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
     "declare": {"HGET", "HGETALL"},
     "promote": {"ZRANGE", "ZRANGEBYSCORE"},
     "expire": {"TYPE", "ZRANGE"},

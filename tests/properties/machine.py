@@ -318,6 +318,14 @@ class Machine(RuleBasedStateMachine):
             self.call(call, lambda now: self.model.begin(deliveries, worker, LEASE_MS, now))
 
     @precondition(lambda self: "action" in self.held())
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS), delay=DELAYS)
+    def revert(self, data: st.DataObject, worker: str, delay: int) -> None:
+        # C7.2
+        if deliveries := self.pick(data, "action", None, "inProgress", unique=False):
+            call = transitions.revert(deliveries, worker, delay, self.now)
+            self.call(call, lambda now: self.model.revert(deliveries, worker, delay, now))
+
+    @precondition(lambda self: "action" in self.held())
     @rule(data=st.data(), state=st.sampled_from(["success", "failed"]))
     def finish(self, data: st.DataObject, state: str) -> None:
         asked = [(delivery, self.asked(delivery)) for delivery in self.pick(data, "action", "inProgress", unique=False)]
@@ -469,7 +477,8 @@ class Machine(RuleBasedStateMachine):
     def retry(self, data: st.DataObject, delay_ms: int) -> None:
         kind = data.draw(st.sampled_from(["mutation", "action"]), "kind")
         deliveries = self.pick(data, kind, None, unique=False)
-        # Started in vain, or given back unstarted.
+        # Started in vain, given back unstarted, or its own process died.
+        cap = self.cap
         given = [
             Retry(
                 one,
@@ -478,11 +487,14 @@ class Machine(RuleBasedStateMachine):
                 self.asked(one)[0],
                 conflicts=data.draw(st.sampled_from([0, 0, 3]), "conflicts"),
                 unseal=data.draw(st.booleans(), "unseal"),
+                key=self.asked(one)[1],
+                death=data.draw(st.sampled_from([b"", b"", ERROR]), "death"),
             )
             for one in deliveries
         ]
         if given:
-            self.call(transitions.retry(given, self.now), lambda now: self.model.retry(given, now))
+            call = transitions.retry(given, self.now, worker=WORKERS[0], max_deliveries=cap)
+            self.call(call, lambda now: self.model.retry(given, WORKERS[0], cap, now))
 
     @precondition(lambda self: any(entry.holder for stream in self.model.streams.values() for entry in stream))
     @rule(worker=st.sampled_from(WORKERS))

@@ -205,6 +205,23 @@ class Model:
         self.running[job.id] = now + lease_ms
         return Word.OK
 
+    def revert(self, deliveries: Sequence[transitions.Delivery], worker: str, delay_ms: int, now: int) -> list[Word]:
+        heads, added, words = self.heads(), list[Due](), list[Word]()
+        for delivery in deliveries:
+            job = self.holder_of(delivery)
+            if not job or job.state not in (None, "inProgress") or (job.state and job.fields["worker"] != worker):
+                words.append(Word.LOST)
+                continue
+            words.append(Word.OK)
+            self.drop(job)
+            self.running.pop(job.id, None)
+            kept = {name: value for name, value in job.fields.items() if name not in ("started", "worker", "deaths")}
+            job.fields = kept | {"attempts": delivery.attempt - 1, "retried": now}  # it was not started
+            job.state, job.entry, job.due = None, None, now + delay_ms
+            added += dues_of(job)
+        self.settle(added, heads, now)
+        return words
+
     def finish(self, finishes: Sequence[Finish], now: int) -> list[Word]:
         return [self._finish(one, now) for one in finishes]
 
@@ -301,21 +318,29 @@ class Model:
         job.entry = None  # whoever holds it has lost it
         return outcome
 
-    def retry(self, retries: Sequence[Retry], now: int) -> list[Word]:
+    def retry(self, retries: Sequence[Retry], worker: str, cap: int, now: int) -> list[Word]:
         heads, added, words = self.heads(), list[Due](), list[Word]()
         for one in retries:
             job = self.holder_of(one.delivery)
             if not job or job.state:
                 words.append(Word.LOST)
                 continue
-            words.append(Word.OK)
             self.drop(job)
             job.fields["attempts"] = one.attempts
-            job.fields.pop("deaths", None)  # its worker lived to tell
+            deaths = int(job.fields.pop("deaths", 0)) + 1 if one.death else 0
+            fails = bool(one.death) and deaths >= cap and "sealed" not in job.fields  # C3.4
+            words.append(Word.FAILED if fails else Word.OK)
+            if one.death:
+                job.fields |= {"deaths": deaths, "died": _died(job, now, worker)}
+            else:
+                job.fields.pop("deaths", None)  # its worker lived to tell
             self.stats[one.name, "conflicts"] += one.conflicts
             if one.unseal:
                 job.fields.pop("sealed", None)
-            if one.delay_ms:
+            if fails:
+                self.end(job, "failed", now, error=one.death)
+                job.entry = None
+            elif one.delay_ms:
                 job.entry, job.due = None, now + one.delay_ms
                 job.fields["retried"] = now
                 added += dues_of(job)
@@ -461,7 +486,8 @@ def _not_after(entry: Entry, last: str) -> bool:
 
 def _pause_ms(job_id: str, deaths: int) -> int:
     """How long a job waits that has been lost before: a part of a time that doubles, by its id."""
-    return math.ceil(min(500 * 2.0 ** (deaths - 2), 60_000) * (int(job_id[-4:], 36) * 40503 % 65536 + 1) / 65536)
+    longest = min(500 << deaths - 2, 60_000)
+    return math.ceil(longest * (int(job_id[-4:], 36) * 40503 % 65536 + 1) / 65536)
 
 
 def _died(job: Job, now: int, worker: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from scheduler import App, EmbeddedServer, JobFailed, MutationContext, QueueFull, Scheduler
 from scheduler.keys import GROUP
+from tests.acl import administer
 from tests.conftest import StartWorker, until
 from worker.connections import Connections
 from worker.runtime import Worker
@@ -63,13 +64,13 @@ async def test_foreign_entries_are_passed_over_and_removed(
     running = asyncio.create_task(worker.run())
     store = scheduler._store
     await until(lambda: _exists(scheduler, store.keys.ready("default")))
-    await store.command("XADD", store.keys.ready("default"), "*", *fields)
+    administer(url, "XADD", store.keys.ready("default"), "*", *fields)
     job_id = await scheduler.options(allow_unknown=True).run_after(0, "m:size", "xyz")
     assert await scheduler.result(job_id, timeout=5) == 3
 
     async def gone() -> bool:
-        left = await store.command("XLEN", store.keys.ready("default"))
-        held = (await store.command("XPENDING", store.keys.ready("default"), GROUP))[0]
+        left = administer(url, "XLEN", store.keys.ready("default"))
+        held = administer(url, "XPENDING", store.keys.ready("default"), GROUP)[0]
         return (int(left), int(held)) == (0, 0)
 
     await until(gone)
@@ -83,7 +84,7 @@ async def _exists(scheduler: Scheduler, key: str) -> bool:
 
 async def test_a_full_server_takes_no_jobs_but_finishes_those_it_has(tmp_path: Path) -> None:
     # C6.3: refused as a whole; what was accepted goes on when there is room.
-    app = App("full")
+    app = App("t-full")
 
     @app.mutation(name="m:write")
     async def write(ctx: MutationContext) -> str:
@@ -93,7 +94,7 @@ async def test_a_full_server_takes_no_jobs_but_finishes_those_it_has(tmp_path: P
     with EmbeddedServer(tmp_path, persistent=False) as server:
         async with Scheduler(app, url=server.url) as scheduler:
             waits, frees = await scheduler.run_after(300, write), await scheduler.run_after(300, "m:size", "ab")
-            await scheduler._store.command("CONFIG", "SET", "maxmemory", "1mb")
+            administer(server.url, "CONFIG", "SET", "maxmemory", "1mb")
             worker = Worker(app, Connections(server.url), WorkerSettings())
             running = asyncio.create_task(worker.run())
             with pytest.raises(QueueFull, match="takes no new jobs"):
@@ -107,7 +108,7 @@ async def test_a_full_server_takes_no_jobs_but_finishes_those_it_has(tmp_path: P
             pending = await scheduler.get(waits)
             assert pending is not None
             assert pending.state == "pending"
-            await scheduler._store.command("CONFIG", "SET", "maxmemory", "0")
+            administer(server.url, "CONFIG", "SET", "maxmemory", "0")
             assert str(await scheduler.result(waits, timeout=10)).startswith("t:")
             worker.stop()
             await running

@@ -50,6 +50,7 @@ async def test_what_was_committed_stays_so_when_the_catalog_cannot_be_read(error
         refresh,
         None,
         lambda held, word: answers.update({held.delivery.job_id: word}),
+        max_deliveries=5,
     )
     for number in range(3):
         committer.commit(Held(commit(number).delivery, None), commit(number))

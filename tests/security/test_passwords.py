@@ -108,10 +108,18 @@ def test_a_lost_server_and_a_wrong_password_show_none(start: Callable[..., Runni
     ],
 )  # fmt: skip
 def test_no_command_shows_a_password(url: str, words: tuple[str, ...]) -> None:
-    for server in (url, url.replace(PASSWORD, f"{PASSWORD}-wrong"), _nobody()):
-        result = CliRunner().invoke(cli, [*words], env={"REDIS_URL": server, "DUESTREAM_NAMESPACE": "jobs"})
-        said = result.output + "".join(traceback.format_exception(result.exception or ValueError()))
-        assert PASSWORD not in said
+    for server in (url, url.replace(PASSWORD, f"{PASSWORD}-wrong")):
+        assert PASSWORD not in _said(server, *words)
+
+
+def test_a_command_without_a_server_shows_none() -> None:
+    assert PASSWORD not in _said(_nobody(), "info")
+
+
+def _said(server: str, *words: str) -> str:
+    """All that a command prints, with the traceback that somebody could ask for."""
+    result = CliRunner().invoke(cli, [*words], env={"REDIS_URL": server, "DUESTREAM_NAMESPACE": "jobs"})
+    return result.output + "".join(traceback.format_exception(result.exception or ValueError()))
 
 
 def _nobody() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -29,7 +30,7 @@ def put(database: Database, keys: Sequence[str], taken_ms: int) -> None:
 async def pruner_of(app: App, scheduler: Scheduler) -> Pruner:
     clock = RedisClock()
     seconds, _ = await scheduler._store.command("TIME")
-    clock.observe(int(seconds) * 1000)
+    clock.observe(int(seconds) * 1000, time.monotonic())
     return Pruner(app, scheduler._store, clock, lambda: True, Outage())
 
 

@@ -12,7 +12,8 @@ from scheduler.keys import GROUP
 from scheduler.transitions import Transition
 from tests.transitions.conftest import NAME, NOW, WORKER, World
 
-FUNCTIONS = {NAME: json.dumps({"kind": "mutation"})}
+DESCRIPTION = {"kind": "mutation", "internal": False, "queue": "q", "parameters": []}
+FUNCTIONS = {NAME: json.dumps(DESCRIPTION)}
 
 
 def join(*queues: str, at: int = NOW) -> Transition[int]:
@@ -28,7 +29,7 @@ def test_normal(world: World) -> None:
     assert world.run(join("q", "r")) == NOW
     assert world.command("HGETALL", world.keys.worker(WORKER)) == [b"seen", str(NOW).encode(), b"host", b"h"]
     assert set(world.command("SMEMBERS", world.keys.queues)) == {b"q", b"r"}
-    assert world.run(transitions.describe([NAME])) == [{"kind": "mutation"}]
+    assert world.run(transitions.describe([NAME])) == [DESCRIPTION]
     assert 0 < int(world.command("PTTL", world.keys.worker(WORKER))) <= 5000
     world.begin()
 

@@ -6,6 +6,8 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
+import pytest
+
 from scheduler import keys, transitions
 from scheduler.transitions import Commit, Delivery, Word
 from tests.transitions.conftest import NAME, NOW, RESULT, WORKER, World
@@ -76,3 +78,21 @@ def test_the_fields_of_hashes_stand_in_the_table(world: World) -> None:
             fields = {field.decode() for field in world.command("HGETALL", world.key(f"{kind}:{name}"))[::2]}
             assert fields
             assert fields - states <= set(re.findall("[a-z]+", row.holds))
+
+
+def test_the_kinds_are_those_of_the_table(world: World) -> None:
+    every_kind_of_key(world)
+    volatile, seen = world.volatile(), set()
+    for key in world.all_keys():
+        name = key.decode().removeprefix(world.keys.prefix)
+        kind = keys.kind_of(name)
+        assert kind is not None, name
+        assert kind.type == world.command("TYPE", key).decode()
+        assert kind.ends in (None, key in volatile), name
+        seen.add(next(one for one, of in keys.KINDS.items() if of is kind))
+    assert len(seen) == len(rows()) == len(keys.KINDS)
+
+
+@pytest.mark.parametrize("name", ["", "x", "due", "due:", "jobs:1", "functions:unseen", "running:1", ":", "promoter2"])
+def test_names_that_nobody_writes(name: str) -> None:
+    assert keys.kind_of(name) is None

@@ -160,6 +160,50 @@ def test_the_company_of_poison(world: World) -> None:
     assert world.wakes() == 1
 
 
+def delete_consumer(world: World, worker: str) -> None:
+    world.command("XGROUP", "DELCONSUMER", world.keys.ready("q"), GROUP, worker)
+
+
+def test_a_deleted_consumer(world: World) -> None:
+    # C7.3: what it held stays in the stream, and no reader is ever handed it again: the job waited for ever.
+    job_id = world.schedule()
+    (delivery,) = world.claim(worker="w1")
+    delete_consumer(world, "w1")
+    call = redeliver()
+    assert world.run(call) == Redelivered(1, 0, 0, False)
+    (again,) = world.claim()
+    assert (again.job_id, again.attempt, again.token != delivery.token) == (job_id, 2, True)
+    assert not {"deaths", "died"} & set(world.status(job_id))
+    assert world.changes_nothing(call) == Redelivered(0, 0, 1, False)
+    assert world.commit(delivery) is Word.LOST
+    assert world.commit(again) is Word.OK
+
+
+def test_a_deleted_consumer_among_others(world: World) -> None:
+    # C7.3: what is held, and what nobody was handed yet, is left alone; what is behind something held comes later.
+    world.make_group()
+    ids = [world.schedule() for _ in range(5)]
+    held = [world.claim(worker=worker, count=1)[0] for worker in ("w1", "w1", "w2", "w1")]
+    assert [one.job_id for one in held] == ids[:4]
+    delete_consumer(world, "w1")
+    assert world.run(redeliver()) == Redelivered(2, 0, 1, False)
+    assert [fields["job"].decode() for _, fields in world.entries()] == [ids[2], ids[3], ids[4], ids[0], ids[1]]
+    assert world.commit(held[2]) is Word.OK
+    assert world.run(redeliver()) == Redelivered(1, 0, 0, False)
+    assert {one.job_id for one in world.claim()} == {ids[0], ids[1], ids[3], ids[4]}
+    assert world.changes_nothing(redeliver()) == Redelivered(0, 0, 4, False)
+
+
+def test_a_deleted_consumer_that_held_many(world: World) -> None:
+    for _ in range(3):
+        world.schedule()
+    world.claim(worker="w1")
+    delete_consumer(world, "w1")
+    replies = [world.run(redeliver(limit=2)) for _ in range(2)]
+    assert replies == [Redelivered(2, 0, 0, True), Redelivered(1, 0, 0, False)]
+    assert len(world.claim()) == 3
+
+
 def test_giving_back_is_no_death(world: World) -> None:
     # C3.4: only deaths count, not starts.
     delivery = world.deliver()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scheduler import transitions
-from scheduler.transitions import Retry, Word
+from scheduler.job import Death, JobError
+from scheduler.transitions import Retry, Seal, Word
 from tests.transitions.conftest import NAME, NOW, World
 
 
@@ -48,6 +49,83 @@ def test_deaths_are_forgotten(world: World, delay: int) -> None:
     assert "deaths" not in world.status(delivery.job_id)
 
 
+def test_who_died(world: World) -> None:
+    # C3.4: the record tells which workers had it in hand.
+    delivery = world.deliver()
+    for number in (1, 2):
+        given = Retry(delivery, number, 0, NAME, death=DEATH)
+        assert world.run(transitions.retry([given], NOW + number, worker=f"w{number}")) == [Word.OK]
+        (delivery,) = world.claim()
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert job.deaths == (Death("w1", NOW + 1), Death("w2", NOW + 2))
+
+
+DEATH = JobError("ProcessDied", "its own process was ended by SIGSEGV").pack()
+
+
+@pytest.mark.parametrize("delay", [0, 500])
+@pytest.mark.parametrize(("before", "after"), [(None, b"1"), (1, b"2")])
+def test_a_death_is_counted(world: World, delay: int, before: int | None, after: bytes) -> None:
+    # C3.4: its worker lived to tell that the job's own process did not.
+    delivery = world.deliver()
+    if before is not None:
+        world.command("HSET", world.keys.status(delivery.job_id), "deaths", before)
+    call = transitions.retry([Retry(delivery, 1, delay, NAME, death=DEATH)], NOW, max_deliveries=3)
+    assert world.run(call) == [Word.OK]
+    assert (world.state(delivery.job_id), world.status(delivery.job_id)["deaths"]) == ("pending", after)
+    assert len(world.entries()) + len(world.due()) == 1
+    assert world.changes_nothing(call) == [Word.LOST]
+
+
+@pytest.mark.parametrize("delay", [0, 500])
+def test_the_last_death(world: World, delay: int) -> None:
+    # C3.4: at the cap it fails, with how it died; whoever waits is told.
+    delivery = world.deliver(key="k")
+    world.command("HSET", world.keys.status(delivery.job_id), "deaths", 2)
+    world.run(transitions.watch(delivery.job_id, "m"))
+    call = transitions.retry(
+        [Retry(delivery, 3, delay, NAME, conflicts=1, key="k", death=DEATH)], NOW, max_deliveries=3
+    )
+    assert world.run(call) == [Word.FAILED]
+    job = world.job(delivery.job_id)
+    assert job is not None
+    assert (job.state, job.error, job.attempts, job.completed_time) == ("failed", JobError.unpack(DEATH), 3, NOW)
+    assert (world.entries(), world.due(), world.stats()) == ([], {}, {"failed": 1, "conflicts": 1})
+    assert "token" not in world.status(delivery.job_id)
+    assert world.exists("mail:m", "done:failed") == 2
+    assert world.changes_nothing(call) == [Word.LOST]
+
+
+def test_the_last_death_of_what_is_not_kept(world: World) -> None:
+    # C5.3: only the tombstone stays, and the idempotency key is free again.
+    world.command("HSET", world.key("settings"), "keep_ms", 0)
+    delivery = world.deliver(key="k")
+    given = Retry(delivery, 1, 500, NAME, key="k", death=DEATH)
+    assert world.run(transitions.retry([given], NOW, max_deliveries=1)) == [Word.FAILED]
+    assert world.exists(f"job:{delivery.job_id}", "key:k") == 0
+    assert world.status(delivery.job_id)["state"] == b"failed"
+
+
+def test_the_last_death_of_a_sealed_job(world: World) -> None:
+    # C3.4, C6.4: its SQL may have committed, so it is for a worker that looks there.
+    delivery = world.deliver()
+    world.run(transitions.seal([Seal(delivery)], NOW))
+    given = Retry(delivery, 1, 0, NAME, death=DEATH)
+    assert world.run(transitions.retry([given], NOW, max_deliveries=1)) == [Word.OK]
+    assert (world.state(delivery.job_id), world.status(delivery.job_id)["deaths"]) == ("pending", b"1")
+
+
+def test_a_death_beside_others(world: World) -> None:
+    # Each job by its own: one dies for good, one dies, one is given back.
+    first, second, third = [world.deliver() for _ in range(3)]
+    world.command("HSET", world.keys.status(first.job_id), "deaths", 1)
+    given = [Retry(first, 1, 0, NAME, death=DEATH), Retry(second, 1, 0, NAME, death=DEATH), Retry(third, 1, 0, NAME)]
+    assert world.run(transitions.retry(given, NOW, max_deliveries=2)) == [Word.FAILED, Word.OK, Word.OK]
+    assert world.ready() == [second.job_id, third.job_id]
+    assert [world.status(one.job_id).get("deaths") for one in (first, second, third)] == [b"2", b"1", None]
+
+
 @pytest.mark.parametrize("delay", [0, 500])
 def test_twice(world: World, delay: int) -> None:
     call = transitions.retry([Retry(world.deliver(), 1, delay)], NOW)
@@ -84,6 +162,16 @@ def test_conflicts_are_counted(world: World, delay: int) -> None:
     assert world.run(call) == [Word.OK] * 3
     assert world.stats() == {"conflicts": 3}
     assert world.changes_nothing(call) == [Word.LOST] * 3
+
+
+@pytest.mark.parametrize("key", ["done:failed", "done:success", "expiry", "settings"])
+def test_wrong_type_at_the_last_death(world: World, key: str) -> None:
+    # C6.3
+    first, second = world.deliver(), world.deliver()
+    world.run(transitions.watch(second.job_id, "m"))
+    world.break_key(key)
+    given = [Retry(first, 1, 0), Retry(second, 1, 0, NAME, death=DEATH)]
+    world.refuses(transitions.retry(given, NOW, max_deliveries=1))
 
 
 @pytest.mark.parametrize("key", ["status", "job", f"stats:{NAME}"])

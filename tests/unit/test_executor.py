@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -33,7 +34,7 @@ class Run:
     def __init__(self) -> None:
         self.executor = Executor(4, result_bytes=1000)
         clock = RedisClock()
-        clock.observe(1_800_000_000_000)
+        clock.observe(1_800_000_000_000, time.monotonic())
         producer = Producer(App("shop"), JobIds(clock.now_ms), clock)
         tables = Tables({}, IndexCatalog())
         self.host = cast("Host", SimpleNamespace(producer=producer, tables=tables, reader=lambda: Answers().reader))

@@ -8,6 +8,8 @@ import pytest
 
 from scheduler import App, MutationContext
 from scheduler.call import Request
+from scheduler.effects import Effects
+from scheduler.errors import Unavailable
 from scheduler.ids import JobId
 from scheduler.job import JobError
 from scheduler.settings import Limits
@@ -16,7 +18,7 @@ from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Delivery, Finish, Retry, Scan
 from tests.answers import Answers
 from worker.delivery import Held, Interruption
-from worker.executor import Conflicted, Ended, Interrupted, Raised, Returned
+from worker.executor import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 from worker.outcome import Again, InTurn, Nothing, after_action, after_conflict, after_mutation, describe, failed_commit
 
 DELIVERY = Delivery("JOB", "orders", "5-0", "TOKEN", 3)
@@ -97,6 +99,15 @@ async def test_a_transient_error_is_tried_again_later(error: Exception, attempt:
     assert follows == Retry(job.delivery, attempt, min(7_200_000, 500 * 2 ** (attempt - 1)), "shop:place")
 
 
+@pytest.mark.parametrize(("attempt", "most_ms"), [(1, 500), (2, 1_000), (3, 2_000), (30, 2_000)])
+async def test_redis_away_makes_no_job_wait_for_long(attempt: int, most_ms: int) -> None:
+    # C3.3, C7.3: work goes on when it is back, also after many such times
+    job = held()
+    job.delivery = DELIVERY._replace(attempt=attempt)
+    follows = after_mutation(job, Raised(Unavailable("away")), await transaction(), TRANSIENT, cap)
+    assert follows == Retry(job.delivery, attempt, most_ms, "shop:place")
+
+
 async def test_conflicts_do_not_make_a_lost_connection_wait_longer() -> None:
     # C3.3: ten conflicts and then a lost connection made a job wait for up to eight minutes
     job = held()
@@ -160,7 +171,8 @@ def test_conflicts_never_give_up_and_hold_no_lease_for_long(conflicts: int, foll
     ("conflicts", "follows"),
     [
         (1, InTurn(0)), (3, InTurn(0)), (4, InTurn(1)), (6, InTurn(4)), (30, InTurn(100)),
-        (31, Retry(DELIVERY, 34, 60_000, "shop:place", 31)),
+        (31, Again(10)), (34, Again(80)), (35, Retry(DELIVERY, 38, 160, "shop:place", 35)),
+        (99, Retry(DELIVERY, 102, 60_000, "shop:place", 99)),
     ],
 )  # fmt: skip
 def test_those_that_lost_over_a_document_take_turns_before_they_wait_longer(conflicts: int, follows: object) -> None:
@@ -208,6 +220,71 @@ def test_other_ends_of_an_action() -> None:
     assert after_action(held(), Interrupted(Interruption.LEASE_LOST)) == Nothing()
     with pytest.raises(AssertionError):
         after_action(held(), Conflicted())
+
+
+# Processes of their own
+
+DIED = Died("was ended by SIGSEGV")
+TOLD = JobError("KeyError", "no", "Traceback ...")
+
+
+async def test_what_comes_from_another_process_is_committed_as_if_it_were_here() -> None:
+    # C3.1, C2.7
+    one = await transaction()
+    job = held()
+    job.started -= 2.0
+    there = Effects.unpack(one.effects._replace(contended=one.contended).pack())
+    here = after_mutation(job, Returned(b"result"), one, TRANSIENT, cap)
+    commit = after_mutation(job, Returned(b"result"), there, TRANSIENT, cap)
+    assert isinstance(here, Commit)
+    assert isinstance(commit, Commit)
+    assert commit._replace(elapsed_ms=0, children=()) == here._replace(elapsed_ms=0, children=())
+    assert [child.ms for child in commit.children] == [60_000 - commit.elapsed_ms, 60_000]
+    assert [child._replace(ms=0) for child in commit.children] == [child._replace(ms=0) for child in here.children]
+    assert there.contended == one.contended
+
+
+def test_a_failure_there_is_a_failure() -> None:
+    # C3.2: with what was read.
+    read = Effects(reads=[("doc", "t:x", "1")], writes=[("add", "t:y", b"")])
+    commit = after_mutation(held(), Failed(TOLD, transient=False), read, TRANSIENT, cap)
+    assert isinstance(commit, Commit)
+    assert (commit.state, commit.value, commit.reads, commit.writes) == ("failed", TOLD.pack(), read.reads, ())
+    finish = after_action(held(), Failed(TOLD, transient=True))  # an action is never run again (C3.5)
+    assert isinstance(finish, Finish)
+    assert (finish.state, finish.value) == ("failed", TOLD.pack())
+
+
+def test_a_transient_failure_there_runs_again() -> None:
+    # C3.3
+    retry = after_mutation(held(), Failed(TOLD, transient=True), Effects(), (), cap)
+    assert retry == Retry(DELIVERY, 3, 2000, "shop:place")
+
+
+def test_an_outage_there_is_an_outage() -> None:
+    # C3.3, C7.3: it waits no longer than a worker does.
+    late = held()
+    late.delivery = DELIVERY._replace(attempt=20)
+    retry = after_mutation(late, Failed(TOLD, transient=True, outage=True), Effects(), (), cap)
+    assert isinstance(retry, Retry)
+    assert retry.delay_ms == 2_000
+
+
+@pytest.mark.parametrize("ended", [Returned(b""), Failed(TOLD, transient=False), Conflicted()])
+def test_a_conflict_there_is_a_conflict(ended: Ended) -> None:
+    # C6.2: whatever the handler made of it.
+    assert after_mutation(held(conflicts=1), ended, Effects(conflicted=True), TRANSIENT, cap) == Again(10)
+
+
+def test_a_death_is_told() -> None:
+    # C3.4, C3.5
+    retry = after_mutation(held(), DIED, Effects(), TRANSIENT, cap)
+    assert isinstance(retry, Retry)
+    error = JobError("ProcessDied", "shop:place: its own process was ended by SIGSEGV")
+    assert retry == Retry(DELIVERY, 3, 2000, "shop:place", key="key", death=error.pack())
+    finish = after_action(held(), DIED)
+    assert isinstance(finish, Finish)
+    assert (finish.state, finish.value) == ("failed", error.pack())
 
 
 # What is kept of an error

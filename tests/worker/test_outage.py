@@ -11,6 +11,7 @@ import pytest
 
 from scheduler import App, EmbeddedServer, JobState, SyncScheduler, Unavailable
 from scheduler.keys import GROUP
+from tests.acl import administer
 from tests.worker.conftest import Start
 from tests.worker.processes import wait_until
 
@@ -70,36 +71,35 @@ def test_a_server_that_hangs_is_waited_for(app: App, start_worker: Start, tmp_pa
 
 
 def test_connections_cut_again_and_again_lose_nothing(
-    scheduler: SyncScheduler, start_worker: Start, tmp_path: Path
+    scheduler: SyncScheduler, start_worker: Start, tmp_path: Path, server_url: str
 ) -> None:
     # C2.10, C3.1: an answer lost on the way is asked for again, byte for byte.
     start_worker()
     start_worker()
     schedule_deposits(scheduler, tmp_path)
-    store = scheduler._store
     for cut in range(20):
         wait_until(lambda cut=cut: scheduler.count(state="success") >= cut * JOBS // 20)  # type: ignore[misc]
-        store.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        administer(server_url, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     check_all_done(scheduler)
 
 
 @pytest.mark.parametrize("fault", [("SCRIPT", "FLUSH"), ("XGROUP", "DESTROY"), ("XGROUP", "DELCONSUMER")], ids=" ".join)
 def test_what_operators_delete_is_made_again(
-    fault: tuple[str, str], scheduler: SyncScheduler, start_worker: Start, tmp_path: Path
+    fault: tuple[str, str], scheduler: SyncScheduler, start_worker: Start, tmp_path: Path, server_url: str
 ) -> None:
     worker = start_worker(lease_ms=1_000)
     store = scheduler._store
     schedule_deposits(scheduler, tmp_path)
     ready = store.keys.ready("default")
     if fault == ("SCRIPT", "FLUSH"):
-        store.command(*fault)
+        administer(server_url, *fault)
     elif fault == ("XGROUP", "DESTROY"):
-        store.command(*fault, ready, GROUP)
+        administer(server_url, *fault, ready, GROUP)
     else:
         # An idle consumer: one with pending entries would take them with it, which no queue on streams can undo.
         check_all_done(scheduler)
-        (name,) = store.command("ZRANGE", store.keys.workers, 0, -1)
-        store.command(*fault, ready, GROUP, name)
+        (name,) = administer(server_url, "ZRANGE", store.keys.workers, 0, -1)
+        administer(server_url, *fault, ready, GROUP, name)
         schedule_deposits(scheduler, tmp_path, 5)
         check_all_done(scheduler, JOBS + 5)
         return

@@ -66,6 +66,10 @@ class Books:
         """Whether nothing that the server accepted may be gone."""
         return self.promise == columns.FSYNC
 
+    def clock_was_off(self, time_ms: int) -> bool:
+        """Whether a time was read from the server's clock while it was off."""
+        return any(shift.covers(time_ms) for shift in self.shifts)
+
     def of(self, *names: str, state: JobState | None = None) -> Iterator[Job]:
         """The jobs of some functions, in one state if it is given."""
         wanted = {f"chaos:{name}" for name in names}

@@ -32,13 +32,13 @@ from tests.faults.proxy import Proxy
 from tests.worker.processes import wait_until
 
 WORKERS, CONCURRENCY = 4, 16
-MAX_DELIVERIES = 8
-"""Few enough for poison to end; so many deaths in a row happen to no other job."""
-
 GRACE_S = 1.0
 POISONS = 1
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
 PROMISES = {columns.QUIET: columns.FSYNC}
+LEFT_S = 5.0
+"""What belongs to a worker has to notice its death within so long."""
+
 PATIENCE_S = 60.0
 """How long a drain is watched: past its limit it is a violation, and what is left is looked at."""
 
@@ -88,8 +88,9 @@ def run(phase: Phase, place: Place, tell: Callable[[str], None]) -> Outcome:
         late = pace.lateness_ms(books)
         percentiles = pace.percentile(late, 0.5), pace.percentile(late, 0.99)
         found = Counter(f"{job.name.partition(':')[2]} {job.state}" for job in books.jobs.values())
-        return Outcome(phase, findings, world.injected, world.details + Counter(poisoned=crew.poisoned, workers=crew.born),
-                       found, time.monotonic() - started, drained_s, percentiles)  # fmt: skip
+        details = world.details + Counter(poisoned=crew.poisoned, workers=crew.born)
+        took_s = time.monotonic() - started
+        return Outcome(phase, findings, world.injected, details, found, took_s, drained_s, percentiles)
 
 
 def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: ExitStack) -> World:
@@ -107,11 +108,14 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
         server.sample()
     proxy = opened.enter_context(Proxy(server.url))
     environment = {LOG: str(place.folder / "actions.log"), SERVER: proxy.url, RUN: str(place.folder)}
-    settings = {"lease_ms": round(LEASE_S * 1000), "concurrency": CONCURRENCY, "max_deliveries": MAX_DELIVERIES,
+    settings = {"lease_ms": round(LEASE_S * 1000), "concurrency": CONCURRENCY, "max_deliveries": states.MAX_DELIVERIES,
                 "grace_s": GRACE_S}  # fmt: skip
     crew = Crew(proxy.url, place.folder, environment, settings, WORKERS)
     opened.callback(crew.close)
-    producers = Producers(proxy.url, _plan(phase), ledger, random.Random(phase.seed))
+    producers = Producers(
+        proxy.url, _plan(phase), ledger, random.Random(phase.seed), lambda: world.server.entries(keys.ready("default"))
+    )
+    opened.callback(producers.stop)
     world = World(phase.name, server, proxy, crew, producers, keys, add_server, replica)
     wait_until(lambda: world.server.admin.zcard(keys.workers) == WORKERS, what="the workers' joining")
     return world
@@ -127,6 +131,7 @@ def _warm_up(world: World, rest: Rest) -> None:
         scheduler.result(scheduler.run_after(0, open_accounts, ACCOUNTS, OPENING), timeout=20)
     rest.before = [inventory.footprint(one.pid) for one in world.crew.alive()]
     rest.memory_before = inventory.settled_memory(world.server.admin)
+    rest.memory_stats.append(inventory.memory_stats(world.server.admin))
 
 
 def _break(phase: Phase, world: World, tell: Callable[[str], None]) -> float:
@@ -163,19 +168,31 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     rest.keys = inventory.all_keys(server)
     rest.workers, rest.exits = crew.born, crew.misbehaved()
     crew.close()
-    rest.orphans = inventory.processes_with(f"{RUN}={place.folder}")
+    mine = f"{RUN}={place.folder}"
+    rest.orphans = _left_of(lambda: inventory.processes_with(mine))
     world.proxy.cut_all()  # those on which something was swallowed do not notice that one end is gone
-    wait_until(lambda: world.proxy.connected == 0, what="the end of the proxy's connections")
-    rest.connections = [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != server.client_id()]
+    server.connection_pool.disconnect()  # our own, one for each thread that has asked
+    rest.connections = _left_of(lambda: inventory.connections(server))
     rest.complaints = [f"{log.name} has a traceback" for log in sorted(place.folder.glob("*.log"))
                        if "Traceback" in log.read_text(errors="replace")]  # fmt: skip
     _remove_documents(world)
     later_ms = world.server.now_ms() + inventory.LATER_S * 1000
-    world.server.set_clock(inventory.LATER_S)
-    wait_until(lambda: world.server.now_ms() >= later_ms, what="the end of time")
-    inventory.prune_all(url, world.keys)
+    if place.faketime is not None:
+        world.server.set_clock(inventory.LATER_S)
+        wait_until(lambda: world.server.now_ms() >= later_ms, what="the end of time")
+    inventory.pass_time(server, inventory.all_keys(server))
+    inventory.prune_all(url, world.keys, later_ms)
     goal = round(rest.memory_before * (1 + MEMORY_SHARE))
     rest.memory_after = inventory.settled_memory(server, goal)
+    rest.memory_stats.append(inventory.memory_stats(server))
+
+
+def _left_of(look: Callable[[], list[str]]) -> list[str]:
+    """What is still there when it had time to notice that its worker is gone."""
+    deadline = time.monotonic() + LEFT_S
+    while (left := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 def _remove_documents(world: World) -> None:

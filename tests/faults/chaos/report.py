@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -11,15 +12,20 @@ from rich.table import Table
 from tests.faults.chaos.invariants.finding import MOST_SHOWN, Finding
 from tests.faults.chaos.phase import Outcome
 
-
 MOST_CHARS = 400
 
 
 def show(console: Console, outcomes: Sequence[Outcome]) -> None:
     """Print all tables."""
+    outcomes = together(outcomes)
     console.print(_faults(outcomes))
     console.print(_jobs(outcomes))
     console.print(_invariants([finding for outcome in outcomes for finding in outcome.findings]))
+    show_violations(console, outcomes)
+
+
+def show_violations(console: Console, outcomes: Sequence[Outcome]) -> None:
+    """Print what was violated, the first few of each kind."""
     for outcome in outcomes:
         for finding in outcome.findings:
             for violation in finding.violations[:MOST_SHOWN]:
@@ -27,9 +33,30 @@ def show(console: Console, outcomes: Sequence[Outcome]) -> None:
                     f"[bold red]violated in {outcome.phase.name}:[/] {finding.number}. {finding.name}: ", end=""
                 )
                 console.print(violation[:MOST_CHARS].replace("\n", " "), markup=False)
-            if more := len(finding.violations) - MOST_SHOWN:
-                if more > 0:
-                    console.print(f"  and {more} more")
+            if (more := len(finding.violations) - MOST_SHOWN) > 0:
+                console.print(f"  and {more} more")
+
+
+def together(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The rounds of each phase as one."""
+    by_name: dict[str, Outcome] = {}
+    for one in outcomes:
+        before = by_name.get(one.phase.name)
+        by_name[one.phase.name] = one if before is None else _added(before, one)
+    return list(by_name.values())
+
+
+def _added(one: Outcome, other: Outcome) -> Outcome:
+    return replace(
+        one,
+        findings=[*one.findings, *other.findings],
+        injected=one.injected + other.injected,
+        details=one.details + other.details,
+        states=one.states + other.states,
+        seconds=one.seconds + other.seconds,
+        drained_s=max(one.drained_s, other.drained_s),
+        late_ms=(max(one.late_ms[0], other.late_ms[0]), max(one.late_ms[1], other.late_ms[1])),
+    )
 
 
 def violations(outcomes: Sequence[Outcome]) -> int:

@@ -16,11 +16,14 @@ from tests.faults.rules import Rule
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """From `since_ms` to `until_ms` of its own time the server's clock was `by_ms` off."""
+    """From `since_ms` on, by a clock that was `by_ms` off, until it was set right again."""
 
     since_ms: int
-    until_ms: int
     by_ms: int
+
+    def covers(self, time_ms: int) -> bool:
+        """Whether a time was read from it: nothing else happened so far from all other times."""
+        return abs(time_ms - self.since_ms) < abs(self.by_ms) // 2
 
 
 @dataclass(slots=True)

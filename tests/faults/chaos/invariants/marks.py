@@ -22,7 +22,7 @@ def _counter(books: Books) -> Finding:
     finding = Finding(2, "the counter is the number of jobs that counted")
     done = sum(1 for _ in books.of("count", state=JobState.SUCCESS))
     found = books.documents["counters"].get("hot", {"count": 0})["count"]
-    finding.check(found == done, lambda: f"the counter stands at {found}, and {done} jobs have counted")
+    finding.check(found == done, f"the counter stands at {found}, and {done} jobs have counted")
     finding.looked_at = done
     return finding
 
@@ -34,7 +34,7 @@ def _marks(books: Books) -> Finding:
         wanted = int(job.state is JobState.SUCCESS)
         finding.check(
             times == wanted,
-            lambda job=job, times=times: f"{job.name} {job.id} is {job.state}, and was applied {times} times",  # type: ignore[misc]
+            f"{job.name} {job.id} is {job.state}, and was applied {times} times",
         )
     finding.violations += [f"{job_id} has a mark and no record" for job_id in marks]
     return finding
@@ -49,6 +49,6 @@ def _forgotten(books: Books) -> Finding:
         times = marks.pop(str(tag), {"times": 0})["times"]
         least = 1 if asked.ids and books.keeps_all else 0
         most = len(set(asked.ids)) + (0 if asked.planned.key and books.keeps_all and asked.ids else asked.unsure)
-        finding.check(least <= times <= most, lambda tag=tag, times=times: f"call {tag} was applied {times} times")  # type: ignore[misc]
+        finding.check(least <= times <= most, f"call {tag} was applied {times} times")
     finding.violations += [f"call {tag} was applied, and never made" for tag in marks]
     return finding

@@ -22,9 +22,9 @@ def _sum(books: Books) -> Finding:
     """At the end, and whenever somebody counted in between (C6.2)."""
     finding, opened = Finding(1, "the sum of balances is constant"), sum(books.opening.values())
     closed = sum(books.accounts.values())
-    finding.check(opened == closed, lambda: f"the sum was {opened}, and is {closed}")
+    finding.check(opened == closed, f"the sum was {opened}, and is {closed}")
     for job in books.of("audit", state=JobState.SUCCESS):
-        finding.check(job.result == opened, lambda job=job: f"{job.id} saw {job.result} in place of {opened}")  # type: ignore[misc]
+        finding.check(job.result == opened, f"{job.id} saw {job.result} in place of {opened}")
     return finding
 
 
@@ -39,7 +39,7 @@ def _replay(books: Books) -> Finding:
         expected, found = balances.get(account), books.accounts.get(account)
         finding.check(
             expected == found and found is not None and found >= 0,
-            lambda account=account, e=expected, f=found: f"{account} holds {f}, its transfers say {e}",  # type: ignore[misc]
+            f"{account} holds {found}, its transfers say {expected}",
         )
     finding.looked_at += len(moved)
     return finding
@@ -50,6 +50,6 @@ def _tellers(books: Books) -> Finding:
     finding, starts = Finding(1, "transfers run by actions happened with them"), books.starts()
     for job in books.of("tell"):
         moved = job.id in books.documents["moves"]
-        finding.check(moved or job.state is not JobState.SUCCESS, lambda job=job: f"{job.id} moved nothing")  # type: ignore[misc]
-        finding.check(starts[job.id] > 0 or not moved, lambda job=job: f"{job.id} never began, and moved")  # type: ignore[misc]
+        finding.check(moved or job.state is not JobState.SUCCESS, f"{job.id} moved nothing")
+        finding.check(starts[job.id] > 0 or not moved, f"{job.id} never began, and moved")
     return finding

@@ -21,7 +21,7 @@ def check(books: Books, drained_s: float, *, quiet: bool) -> Iterator[Finding]:
         quiet: Whether there was no fault.
     """
     finding = Finding(7, f"all work drained within {DRAIN_S:g} s of the last fault")
-    finding.check(drained_s <= DRAIN_S, lambda: f"it took {drained_s:.1f} s")
+    finding.check(drained_s <= DRAIN_S, f"it took {drained_s:.1f} s")
     yield finding
     if quiet:
         late = lateness_ms(books)

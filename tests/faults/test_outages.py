@@ -1,0 +1,81 @@
+"""Redis away for a second at each step, for half a minute at some, and for as long as `make outage` says.
+
+All that were asked for are played beside each other: an outage is waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import statistics
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from scheduler import EmbeddedServer
+from tests.faults.outages import BACK_S, STEPS, Away, play_outage, step_named
+from tests.faults.stage import Stage
+from tests.faults.zygote import Zygote
+
+AT_ONCE = 8
+BUSY_S = 6.0
+"""What busy cores may add to `BACK_S` in one case; the median of all has no such allowance."""
+
+Case = tuple[str, Away, float]
+
+SHORT: list[Case] = [(step.name, away, 1.0) for step in STEPS for away in (Away.REFUSED, Away.SILENT)] + [
+    (name, Away.STILL, 1.0) for name in ("claim", "begin", "commit with children", "renew", "promote")
+]
+LENGTHS_S = [30.0, *map(float, os.environ.get("OUTAGE_S", "").split())]
+LONG: list[Case] = [
+    (name, away, seconds)
+    for seconds in LENGTHS_S
+    for name, away in [
+        ("claim", Away.SILENT),
+        ("claim", Away.REFUSED),
+        ("commit of a success", Away.SILENT),
+        ("commit with children", Away.STILL),
+        ("begin", Away.REFUSED),
+        ("renew", Away.SILENT),
+    ]
+]
+CASES = {f"{name}: {away} for {seconds:g} s": (name, away, seconds) for name, away, seconds in SHORT + LONG}
+
+Outcomes = dict[str, Future[float]]
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    """The cases of the selected tests, played at once; each the seconds until work went on."""
+    selected: list[str] = [
+        str(item.callspec.params["case"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.originalname == "test_redis_away"
+    ]
+    with (
+        EmbeddedServer(tmp_path_factory.mktemp("server"), persistent=False) as server,
+        Zygote() as zygote,
+        ThreadPoolExecutor(AT_ONCE) as short,
+        ThreadPoolExecutor(len(LONG)) as long,
+    ):
+
+        def play(case: str) -> float:
+            name, away, seconds = CASES[case]
+            with Stage(zygote, server.url, tmp_path_factory.mktemp("case"), f"o{secrets.token_hex(6)}") as stage:
+                return play_outage(stage, step_named(name), away, seconds)
+
+        yield {case: (long if CASES[case] in LONG else short).submit(play, case) for case in selected}
+        for pool in (short, long):
+            pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_redis_away(case: str, outcomes: Outcomes) -> None:
+    assert outcomes[case].result() < BACK_S + BUSY_S
+
+
+def test_work_goes_on_within_two_seconds(outcomes: Outcomes) -> None:
+    took_s = sorted(outcome.result() for outcome in outcomes.values())
+    print(f"back to work after {statistics.median(took_s):.2f} s (median), {took_s[-1]:.2f} s (longest)")  # noqa: T201
+    assert statistics.median(took_s) < BACK_S

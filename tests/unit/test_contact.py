@@ -1,0 +1,190 @@
+"""When a reply counts as lost: only where a fresh connection gets one."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from scheduler.attempts import Limit
+from scheduler.contact import Contact, Silence
+
+
+class Server:
+    """A server as a contact sees it: `answers` says whether a fresh connection gets a sign of life."""
+
+    def __init__(self) -> None:
+        self.answers = False
+        self.asked = 0
+        self.contact = Contact(self.ask)
+
+    async def ask(self) -> None:
+        self.asked += 1
+        if not self.answers:
+            raise ConnectionError("nobody is there")
+
+    def send(self) -> tuple[asyncio.Future[str], asyncio.Task[str]]:
+        """A command: its reply, and the task that waits for it."""
+        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def sent() -> str:
+            return await reply
+
+        return reply, asyncio.ensure_future(sent())
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+async def test_a_prompt_reply_asks_nobody(server: Server) -> None:
+    reply, sent = server.send()
+    reply.set_result("PONG")
+    assert await server.contact.reply(sent, 5) == "PONG"
+    assert server.asked == 0
+
+
+async def test_a_late_reply_is_waited_for_while_the_server_says_nothing(server: Server) -> None:
+    reply, sent = server.send()
+    asyncio.get_running_loop().call_later(1.5, reply.set_result, "late")
+    assert await server.contact.reply(sent, 5) == "late"
+    assert server.asked >= 2
+
+
+async def test_a_reply_that_does_not_come_while_the_server_answers_was_lost(server: Server) -> None:
+    _, sent = server.send()
+    server.answers = True
+    with pytest.raises(Silence):
+        await server.contact.reply(sent, 5)
+    await server.contact.close()
+    assert sent.cancelled()
+    assert server.asked == 1
+
+
+async def test_the_return_of_the_server_is_noticed_while_a_question_still_hangs(server: Server) -> None:
+    # A question that was asked into the void has not failed yet when the next one is answered.
+    hanging: list[asyncio.Event] = []
+
+    async def ask() -> None:
+        if not server.answers:
+            hanging.append(asyncio.Event())
+            await hanging[-1].wait()
+
+    contact = Contact(ask)
+    _, sent = server.send()
+    waiting = asyncio.create_task(contact.reply(sent, 30))
+    while not hanging:
+        await asyncio.sleep(0)
+    server.answers = True
+    with pytest.raises(Silence):
+        await asyncio.wait_for(waiting, 5)
+    await contact.close()
+
+
+async def test_a_server_that_stays_away_is_a_timeout(server: Server) -> None:
+    _, sent = server.send()
+    with pytest.raises(TimeoutError):
+        await server.contact.reply(sent, 0.7)
+    await server.contact.close()
+    assert sent.cancelled()
+
+
+async def test_a_large_request_may_take_its_time(server: Server) -> None:
+    server.answers = True
+    reply, sent = server.send()
+    asyncio.get_running_loop().call_later(1.2, reply.set_result, "large")
+    assert await server.contact.reply(sent, 5, size=lambda: 500_000) == "large"
+
+
+async def test_an_error_of_the_server_is_a_reply(server: Server) -> None:
+    reply, sent = server.send()
+    reply.set_exception(ValueError("ERR no"))
+    with pytest.raises(ValueError, match="ERR no"):
+        await server.contact.reply(sent, 5)
+
+
+async def lose(server: Server) -> None:
+    """The server goes away and comes back."""
+    reply, sent = server.send()
+    reply.set_exception(ConnectionError("gone"))
+    with pytest.raises(ConnectionError):
+        await server.contact.reply(sent, 5)
+    reply, sent = server.send()
+    reply.set_result("back")
+    assert await server.contact.reply(sent, 5) == "back"
+
+
+async def test_blocked_reads_are_looked_at_when_the_server_is_back(server: Server) -> None:
+    alive, sent_alive = server.send()
+    _, sent_dead = server.send()
+
+    async def nudge() -> None:
+        if not alive.done():
+            alive.set_result("nothing yet")
+
+    blocked = [
+        asyncio.create_task(server.contact.blocked_reply(sent_alive, 30, nudge)),
+        asyncio.create_task(server.contact.blocked_reply(sent_dead, 30, nudge)),
+    ]
+    await asyncio.sleep(0)
+    await lose(server)
+    found = await asyncio.wait_for(asyncio.gather(*blocked, return_exceptions=True), 5)
+    assert found[0] == "nothing yet"
+    assert isinstance(found[1], Silence)
+
+
+async def test_unused_connections_are_dropped_when_the_server_is_back(server: Server) -> None:
+    dropped: list[str] = []
+
+    async def drop() -> None:
+        dropped.append("all")
+
+    server.contact.on_return(drop)
+    reply, sent = server.send()
+    reply.set_result("PONG")
+    await server.contact.reply(sent, 5)
+    assert dropped == []
+    await lose(server)
+    assert dropped == ["all"]
+
+
+async def test_a_blocked_read_ends_by_itself_at_last(server: Server) -> None:
+    _, sent = server.send()
+    with pytest.raises(TimeoutError):
+        await server.contact.blocked_reply(sent, 0.05)
+
+
+async def test_somebody_asks_where_nothing_was_heard(server: Server) -> None:
+    pulses = 0
+    twice = asyncio.Event()
+
+    async def pulse() -> None:
+        nonlocal pulses
+        pulses += 1
+        if pulses == 2:
+            twice.set()
+        reply, sent = server.send()
+        reply.set_result("PONG")
+        await server.contact.reply(sent, 5)
+
+    watching = asyncio.create_task(server.contact.watch(pulse))
+    await asyncio.wait_for(twice.wait(), 10)
+    watching.cancel()
+
+
+@pytest.mark.parametrize(("timeout_s", "block_s", "tries"), [(None, None, 3), (None, 4.0, 1)])
+def test_what_a_worker_sends_again(timeout_s: float | None, block_s: float | None, tries: int) -> None:
+    attempts = list(zip(range(9), Limit(timeout_s, block_s).attempts(), strict=False))
+    last = [attempt.last for _, attempt in attempts]
+    assert last.index(True) == tries - 1
+    assert attempts[tries - 1][1].pause_s() is None
+
+
+def test_a_client_shares_its_time_among_its_attempts() -> None:
+    whole = 100.0
+    attempts = Limit(whole).attempts()
+    shares = [next(attempts).share_s for _ in range(4)]
+    assert shares[:2] == [25.0, 50.0]
+    assert all(99 < share <= whole for share in shares[2:])
+    assert not next(attempts).last
