@@ -80,7 +80,9 @@ _URL = click.option(
 )
 _LOGGING = _options(
     click.option("-v", "--verbose", is_flag=True, help="Log every step."),
-    click.option("-q", "--quiet", is_flag=True, help="Log only warnings and errors."),
+    click.option(
+        "-q", "--quiet", is_flag=True, help="Log only warnings and errors; of jobs that fail alike one a minute."
+    ),
     click.option("--log-json", is_flag=True, envvar="DUESTREAM_LOG_JSON", show_envvar=True, help="Log JSON lines."),
 )
 _LEASE = _options(

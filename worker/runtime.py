@@ -121,6 +121,7 @@ class Worker:
         )
         self._burst = Burst(self._store, self._housekeeping.promoter, self._settings.queues, clock)
         self._parting = Parting(connections, self._store, self._lease, self._presence, self._isolation)
+        self._has_run = False
         self._running = 0
         places = Places()
         self._waiting, self._again, self._lanes, self._room = places.waiting, places.again, places.lanes, places.room
@@ -141,6 +142,9 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called, or with `burst` until nothing is due."""
         settings = self._settings
+        if self._has_run:
+            raise RuntimeError("a Worker runs once: its connections are closed; make another")
+        self._has_run = True
         if not await self._join():
             return
         self.started.set()
