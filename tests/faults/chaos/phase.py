@@ -33,7 +33,9 @@ from tests.worker.processes import wait_until
 
 WORKERS, CONCURRENCY = 4, 16
 GRACE_S = 1.0
-POISONS = 1
+POISONS, POISON_S = 1, 40
+"""How many of each kind, and how long one may take to be given up, with its pauses: no shorter phase has any."""
+
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
 PROMISES = {columns.QUIET: columns.FSYNC}
 LEFT_S = 5.0
@@ -122,7 +124,8 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
 
 
 def _plan(phase: Phase) -> list[Any]:
-    return planned(phase.seed, phase.jobs, phase.seconds, POISONS if phase.faults else 0)
+    poisons = POISONS if phase.faults and phase.seconds >= POISON_S else 0
+    return planned(phase.seed, phase.jobs, phase.seconds, poisons)
 
 
 def _warm_up(world: World, rest: Rest) -> None:
