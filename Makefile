@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 WHEEL_VENV := build/wheel-venv
 OUTAGE_S ?= 300
 PYTEST := $(BIN)/python -m pytest
-MATRIX := tests/transitions tests/rooms tests/guide tests/worker tests/mutants
+MATRIX := tests/transitions tests/rooms tests/guide tests/worker tests/mutants tests/durability
 ACL_GUIDE := first_app.py scheduling_inside.py queries.py cancelling.py results.py listing.py
 
 .DEFAULT_GOAL := help

@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 from scheduler.blocking_context import BlockingActionContext, BlockingMutationContext, BlockingQueryContext
 from scheduler.context import ActionContext, MutationContext, QueryContext
+from scheduler.durability import DurabilityName, check_durability, check_replicas
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
@@ -109,6 +110,9 @@ class App:
         keep_count: How many of the newest ended records are kept at most.
         transient: Exceptions after which any mutation of the app runs again (C3.3); connection errors always count.
         limits: What one call and one mutation may hold at most.
+        durability: What an action's ack must outlive before its first line runs (C7.2): 'memory', nothing but Redis
+            itself; 'fsync', a crash of its machine; 'replica', a failover. `docs/durability.md` says what each costs.
+        replicas: With 'replica', how many replicas must have the ack.
         signing_key: A str or bytes of 32 random bytes or more, or two of them: then the app's jobs are signed by the
             first, and its workers run only what one of them has signed. `DUESTREAM_SIGNING_KEY` goes before it.
         encryption_key: The same, for the arguments, results and errors of jobs: the first encrypts, both decrypt.
@@ -128,6 +132,8 @@ class App:
         keep_count: int = KEEP_COUNT,
         transient: tuple[type[Exception], ...] = (),
         limits: Limits | None = None,
+        durability: DurabilityName = "memory",
+        replicas: int = 1,
         signing_key: Keys | None = None,
         encryption_key: Keys | None = None,
         accept_unsigned: bool = False,
@@ -138,6 +144,8 @@ class App:
         self.keep_count = check_whole("keep_count", keep_count)
         self.transient = check_exceptions(transient)
         self.limits = check_limits(limits)
+        self.durability = check_durability(durability)
+        self.replicas = check_replicas(replicas)
         self.signing_keys = check_keys("signing_key", signing_key)
         self.encryption_keys = check_keys("encryption_key", encryption_key)
         self.accept_unsigned = check_flag("accept_unsigned", accept_unsigned)

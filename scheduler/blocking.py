@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from scheduler import operations
+from scheduler.admission import admit_client
 from scheduler.app import App, check_app
 from scheduler.attempts import TIMEOUT_S
 from scheduler.call import Call
@@ -76,6 +77,8 @@ class SyncScheduler(BlockingScheduling):
             store = BlockingStore(Keys(self.app.namespace), client, timeout_s=self._timeout_s)
             try:
                 store.drive(operations.read_clock(self._clock))
+                if not store.fake:
+                    store.drive(admit_client(store.keys.prefix))
             except BaseException:
                 if self._client is None:
                     store.close()

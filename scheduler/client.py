@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from scheduler import operations, transitions
+from scheduler.admission import admit_client
 from scheduler.app import App, check_app
 from scheduler.attempts import TIMEOUT_S
 from scheduler.batcher import Batcher
@@ -85,7 +86,7 @@ class Scheduler(Scheduling):
         """Connect; `async with` does it.
 
         Raises:
-            ConfigurationError: No server is named, or it refused the credentials.
+            ConfigurationError: No server is named, it refused the credentials, or it is none that is supported.
             Unavailable: It does not answer.
         """
         if not self._opened:
@@ -94,6 +95,8 @@ class Scheduler(Scheduling):
             store = AsyncStore(Keys(self.app.namespace), client, timeout_s=self._timeout_s)
             try:
                 await store.drive(operations.read_clock(self._clock))
+                if not store.fake:
+                    await store.drive(admit_client(store.keys.prefix))
             except BaseException:
                 if self._client is None:
                     await store.close()

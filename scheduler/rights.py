@@ -39,7 +39,7 @@ SCRIPTS: Final[Mapping[Role, frozenset[str]]] = {
     Role.WORKER: _PRODUCER_SCRIPTS
     | {
         "begin", "commit", "expire", "finish", "join", "leave", "permit", "promote", "prune", "redeliver", "reindex",
-        "renew", "retry", "seal", "sustain", "sweep",
+        "renew", "retry", "revert", "seal", "sustain", "sweep",
     },
     Role.OPERATOR: _PRODUCER_SCRIPTS | _OPERATOR_SCRIPTS,
 }  # fmt: skip
@@ -52,7 +52,7 @@ SENDS: Final[Mapping[Role, frozenset[str]]] = {
     Role.WORKER: frozenset(
         {
             "BLPOP", "CLIENT|ID", "CLIENT|KILL", "CLIENT|LIST", "CLIENT|SETNAME", "CLIENT|UNBLOCK", "HDEL", "HINCRBY",
-            "HMGET", "MGET", "RPUSH", "XGROUP|CREATE", "XREADGROUP", "ZCOUNT", "ZRANGEBYSCORE",
+            "HMGET", "INFO", "MGET", "RPUSH", "WAIT", "XGROUP|CREATE", "XREADGROUP", "ZCOUNT", "ZRANGEBYSCORE",
         }
     ),
     Role.OPERATOR: _PRODUCER_SENDS
@@ -64,22 +64,28 @@ SENDS: Final[Mapping[Role, frozenset[str]]] = {
 """The commands that each role sends outside scripts, besides `_CONNECTION`; a subcommand as `XGROUP|CREATE`."""
 
 
-def commands_of(role: Role) -> frozenset[str]:
-    """All commands that a role needs, those within its scripts included."""
-    return _CONNECTION | SENDS[role] | frozenset().union(*(used_by(name) for name in SCRIPTS[role]))
+FSYNC_SENDS: Final = frozenset({"CONFIG|GET"})
+"""What a worker sends besides with `durability="fsync"`. It shows all settings: not for those who do not need it."""
 
 
-def rules(role: Role, namespace: str) -> tuple[str, ...]:
+def commands_of(role: Role, *, fsync: bool = False) -> frozenset[str]:
+    """All commands that a role needs, those within its scripts included; `fsync`: and for that durability."""
+    sends = SENDS[role] | (FSYNC_SENDS if fsync and role is Role.WORKER else frozenset())
+    return _CONNECTION | sends | frozenset().union(*(used_by(name) for name in SCRIPTS[role]))
+
+
+def rules(role: Role, namespace: str, *, fsync: bool = False) -> tuple[str, ...]:
     """The rules of a role's user: the keys of one app, no channels, the commands it needs.
 
     Args:
         role: Who it is for.
         namespace: The app's, or a glob of the server's.
+        fsync: For a worker with `durability="fsync"` (C7.2).
 
     Returns:
         What `ACL SETUSER <name>` takes, or a `user` line of an ACL file; a password is still to be added.
     """
-    allowed = (f"+{command.lower()}" for command in sorted(commands_of(role)))
+    allowed = (f"+{command.lower()}" for command in sorted(commands_of(role, fsync=fsync)))
     return ("resetkeys", f"~{Keys(namespace).prefix}*", "resetchannels", "-@all", *allowed)
 
 

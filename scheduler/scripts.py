@@ -79,6 +79,7 @@ NAMES = (
     "reindex",
     "renew",
     "retry",
+    "revert",
     "schedule",
     "seal",
     "show",

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scheduler.attempts import TIMEOUT_S, Attempt, Limit
-from scheduler.contact import Contact
+from scheduler.contact import PATIENCE_S, Contact
 from scheduler.errors import ConfigurationError, DamagedData, DuestreamError, InvalidUrl, QueueFull, Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
@@ -79,27 +79,39 @@ class AsyncRunner(ABC):
         """
 
     async def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises."""
-        reply = None
+        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises.
+
+        What a step raises is raised in the operation, which may know what to do about it.
+        """
+        reply, error = None, None
         while True:
             try:
-                step = steps.send(reply)
+                step = steps.send(reply) if error is None else steps.throw(error)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            reply = await (self.run(step) if isinstance(step, Transition) else self.command(*step))
+            try:
+                reply, error = await (self.run(step) if isinstance(step, Transition) else self.command(*step)), None
+            except (DuestreamError, ServerError) as raised:
+                error = raised
 
 
 class _Client(redis.asyncio.Redis):
     """An async client that says of a connection that is gone that it is gone."""
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
-        try:
+        with _closed():
             return await cast("_Commands", super()).execute_command(*args, **options)
-        except RuntimeError as error:
-            # What uvloop says of a write to a connection that the other side has just closed; asyncio raises OSError.
-            if "the handler is closed" not in str(error):
-                raise
-            raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
+
+
+@contextlib.contextmanager
+def _closed() -> Iterator[None]:
+    """What uvloop says of a write to a connection that the other side has just closed; asyncio raises OSError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "the handler is closed" not in str(error):
+            raise
+        raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
 
 
 class AsyncStore(AsyncRunner):
@@ -150,6 +162,46 @@ class AsyncStore(AsyncRunner):
             self.sort(error)
         return transition.read(reply)
 
+    async def run_then(
+        self, transition: Transition[T], command: Sequence[Argument], block_s: float = 0
+    ) -> tuple[T, Any]:
+        """Run one transition, and a plain command right after it on the same connection, in the same round trip.
+
+        Args:
+            transition: Sent first.
+            command: Sent with it.
+            block_s: How long that one may keep its connection waiting.
+
+        Returns:
+            What the transition answered, and what the command did: its reply, or the error with which it was refused.
+
+        Raises:
+            As `run` does, for both; they are to be run again together.
+        """
+        script, arguments = transition.script, (1, self.keys.prefix, *transition.argv)
+        try:
+            try:
+                replies = await self._both(("EVALSHA", script.sha, *arguments), command, block_s)
+            except exceptions.NoScriptError:  # and the command was about something else
+                replies = await self._both(("EVAL", script.source, *arguments), command, block_s)
+        except (*CONNECTION_LOST, ServerError) as error:
+            self.sort(error)
+        return transition.read(replies[0]), replies[1]
+
+    async def _both(self, first: Sequence[Any], second: Sequence[Any], block_s: float) -> list[Any]:
+        async def send() -> list[Any]:
+            pipeline: Any = self._client.pipeline(transaction=False)
+            pipeline.execute_command(*first)
+            pipeline.execute_command(*second)
+            with _closed():
+                replies: list[Any] = await pipeline.execute(raise_on_error=False)
+            if isinstance(replies[0], Exception):
+                raise replies[0]
+            return replies
+
+        patience = 1 + block_s / PATIENCE_S
+        return await self._repeated(lambda attempt: self._reply(attempt, send(), (*first, *second), patience))
+
     async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
         try:
             return await self.execute("EVALSHA", sha, 1, self.keys.prefix, *argv)
@@ -163,11 +215,14 @@ class AsyncStore(AsyncRunner):
             command: The command and its arguments.
             nudge: For one that blocks: makes the server answer it at once.
         """
+        return await self._repeated(lambda attempt: self._send(attempt, command, nudge))
+
+    async def _repeated(self, send: Callable[[Attempt], Awaitable[T]]) -> T:
         for attempt in self._limit.attempts():
             try:
-                return await self._send(attempt, command, nudge)
+                return await send(attempt)
             except (*CONNECTION_LOST, ServerError) as error:
-                if "READONLY" in str(error):  # a replica now: the name may stand for another server
+                if isinstance(error, exceptions.ReadOnlyError):  # a replica now: the name may stand for another server
                     await self._drop_idle()
                 pause_s = attempt.pause_s() if _worth_repeating(error, self._limit) else None
                 if pause_s is None:
@@ -179,16 +234,20 @@ class AsyncStore(AsyncRunner):
         await self._client.connection_pool.disconnect(inuse_connections=False)
 
     async def _send(self, attempt: Attempt, command: Any, nudge: Callable[[], Awaitable[None]] | None) -> Any:
-        sending = cast("Awaitable[Any]", cast("_Commands", self._client).execute_command(*command))
+        sending = cast("Coroutine[Any, Any, Any]", cast("_Commands", self._client).execute_command(*command))
         if self.fake:
             return await sending
-        sent = asyncio.ensure_future(sending)
         if self._limit.block_s is not None:
-            return await self.contact.blocked_reply(sent, attempt.left_s, nudge)
+            return await self.contact.blocked_reply(asyncio.ensure_future(sending), attempt.left_s, nudge)
+        return await self._reply(attempt, sending, command)
+
+    async def _reply(
+        self, attempt: Attempt, sending: Coroutine[Any, Any, T], command: Sequence[Any], patience: float = 1.0
+    ) -> T:
         return await self.contact.reply(
-            sent,
+            asyncio.ensure_future(sending),
             attempt.left_s,
-            patience=attempt.patience,
+            patience=attempt.patience * patience,
             size=lambda: sum(map(_size, command)),
             stretch=not self._limit.patient,
         )
@@ -254,7 +313,7 @@ class BlockingStore:
             try:
                 return self._send(attempt.share_s, command)
             except (*CONNECTION_LOST, ServerError) as error:
-                if "READONLY" in str(error):
+                if isinstance(error, exceptions.ReadOnlyError):
                     self._client.connection_pool.disconnect(inuse_connections=False)
                 pause_s = attempt.pause_s() if _worth_repeating(error, self._limit) else None
                 if pause_s is None:
@@ -286,13 +345,16 @@ class BlockingStore:
 
     def drive(self, steps: Steps[T]) -> T:
         """Run an operation of `operations.py` step by step; see `AsyncRunner.drive`."""
-        reply = None
+        reply, error = None, None
         while True:
             try:
-                step = steps.send(reply)
+                step = steps.send(reply) if error is None else steps.throw(error)
             except StopIteration as stop:
                 return cast("T", stop.value)
-            reply = self.run(step) if isinstance(step, Transition) else self.command(*step)
+            try:
+                reply, error = self.run(step) if isinstance(step, Transition) else self.command(*step), None
+            except (DuestreamError, ServerError) as raised:
+                error = raised
 
     def sort(self, error: Exception) -> NoReturn:
         """Raise what an error of `execute` means; see `AsyncStore.sort`."""
@@ -446,7 +508,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
         raise ConfigurationError(f"Redis refused the credentials or lacks a permission: {text}") from error
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command not allowed" in text:
         raise QueueFull("Redis is out of memory and takes no new jobs; nothing was stored") from error
-    if isinstance(error, CONNECTION_LOST) or _passes(text):
+    if isinstance(error, CONNECTION_LOST) or _passes(error):
         server, why = server_of(client), f": {text}" if text else ""
         within = f" within {limit.whole_s:g} s" if limit.patient or not text else ""
         raise Unavailable(f"Redis at {server} did not answer{within}{why}") from error
@@ -458,25 +520,17 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
 _REFUSED = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
 _DENIED = ("ACL failure in script", "The user executing the script can't")
 _DAMAGED = ("WRONGTYPE", "is damaged", "not an integer", "not a valid float", "wrong kind of value")
-_PASSING = (
-    "READONLY",
-    "LOADING",
-    "BUSY ",
-    "MISCONF",
-    "NOREPLICAS",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "UNBLOCKED",
-)
+_PASSING = (exceptions.ReadOnlyError, exceptions.ClusterDownError, exceptions.MasterDownError, exceptions.TryAgainError)
+_PASSING_WORDS = ("READONLY", "BUSY ", "MISCONF", "NOREPLICAS", "UNBLOCKED")
+"""Where the client has a class for an error, it takes the first word off the text."""
 
 
-def _passes(text: str) -> bool:
-    return any(word in text for word in _PASSING)
+def _passes(error: Exception) -> bool:
+    return isinstance(error, _PASSING) or any(word in str(error) for word in _PASSING_WORDS)
 
 
 def _worth_repeating(error: Exception, limit: Limit) -> bool:
     """Whether the store itself sends a command again. What Redis refuses for a while a worker waits for elsewhere."""
     if isinstance(error, _REFUSED):
         return False
-    return isinstance(error, CONNECTION_LOST) or (limit.patient and _passes(str(error)))
+    return isinstance(error, CONNECTION_LOST) or (limit.patient and _passes(error))

@@ -49,7 +49,7 @@ def as_role(url: str, role: Role) -> str:
 
 def users() -> list[str]:
     """A line of the server's configuration for each user."""
-    return [f"user {role} on >{PASSWORD} {' '.join(rules(role, NAMESPACES))}" for role in Role]
+    return [f"user {role} on >{PASSWORD} {' '.join(rules(role, NAMESPACES, fsync=True))}" for role in Role]
 
 
 def administer(url: str, *command: str | bytes | int) -> Any:

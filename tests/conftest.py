@@ -118,8 +118,9 @@ async def running(app: App, url: str, settings: WorkerSettings, look: str | None
     """A worker that works until the block is left; `look` is the url by which the test looks whether it has come."""
     one = Worker(app, Connections(url), settings)
     task = asyncio.create_task(one.run())
-    with redis.Redis.from_url(look or url) as client:
-        await until(lambda: task.done() or bool(client.exists(f"{{{app.namespace}}}:worker:{settings.name}")))
+    await until(lambda: task.done() or one.started.is_set())
+    if task.done():
+        task.result()  # what kept it from starting
     try:
         yield one
     finally:

@@ -93,6 +93,20 @@ _LEASE = _options(
         show_envvar=True, help="Deaths of workers after which a job fails.",
     ),
 )  # fmt: skip
+_DURABILITY = _options(
+    click.option(
+        "--durability", type=click.Choice(["memory", "fsync", "replica"]), envvar="DUESTREAM_DURABILITY",
+        show_envvar=True, help="What an action's ack must outlive before it starts. [default: as the app says]",
+    ),
+    click.option(
+        "--replicas", type=int, envvar="DUESTREAM_REPLICAS", show_envvar=True,
+        help="With --durability replica: how many must have it. [default: as the app says]",
+    ),
+    click.option(
+        "--vouch-fsync", is_flag=True, envvar="DUESTREAM_VOUCH_FSYNC", show_envvar=True,
+        help="With --durability fsync: believe a server that does not show its settings.",
+    ),
+)  # fmt: skip
 _WORK = _options(
     click.option(
         "-c", "--concurrency", type=int, default=100, show_default=True, envvar="DUESTREAM_CONCURRENCY",
@@ -107,6 +121,7 @@ _WORK = _options(
         help="How long actions may go on after a stop.",
     ),
     _LEASE,
+    _DURABILITY,
 )  # fmt: skip
 
 
@@ -119,6 +134,8 @@ _WORK = _options(
     show_envvar=True, help="Worker processes.",
 )  # fmt: skip
 @click.option("-b", "--burst", is_flag=True, help="End when nothing is due.")
+@click.option("--no-keeper", is_flag=True, envvar="DUESTREAM_NO_KEEPER", show_envvar=True,
+              help="Without the process that renews while a handler blocks all of the worker.")  # fmt: skip
 @click.option("--no-promote", is_flag=True, envvar="DUESTREAM_NO_PROMOTE", show_envvar=True,
               help="Leave promoter and janitor to others.")  # fmt: skip
 @click.option("--life-file", type=click.Path(dir_okay=False, path_type=Path), envvar="DUESTREAM_LIFE_FILE",
@@ -140,7 +157,7 @@ def worker(
     settings = _settings(app, options)
     _check_life_file(life_file, processes)
     if processes > 1:
-        _supervise(url, processes, settings, [target, *logging.arguments()])
+        _supervise(app, url, processes, settings, [target, *logging.arguments()])
         return
     from worker import process
     from worker.serving import serve
@@ -202,7 +219,8 @@ def dev(target: str, url: str | None, concurrency: int, reload: bool, **options:
 
     # Short grace: nobody waits 25 s for an edit to take effect.
     arguments = ["worker", target, "--processes", "1", "--concurrency", str(concurrency), "--grace", "2s"]
-    arguments += ["--watch-stdin", *logging.arguments()]
+    # Replicas and fsyncs are for servers that somebody depends on.
+    arguments += ["--durability", "memory", "--watch-stdin", *logging.arguments()]
     code = development.run(arguments, url=url, target=target, reload=reload)
     raise SystemExit(code)
 
@@ -225,6 +243,10 @@ def _settings(app: App, options: dict[str, Any]) -> WorkerSettings:
         grace_s=options["grace"] / 1000,
         burst=options["burst"],
         promote=not options["no_promote"],
+        keeper=not options["no_keeper"],
+        durability=options["durability"],
+        replicas=options["replicas"],
+        vouch_fsync=options["vouch_fsync"],
     )
 
 
@@ -237,7 +259,13 @@ def queues_of(app: App) -> tuple[str, ...]:
 
 def child_arguments(settings: WorkerSettings, rest: list[str]) -> list[str]:
     """The command line of one of several processes: everything decided but the url, which the environment has."""
-    flags = [name for name, on in (("--burst", settings.burst), ("--no-promote", not settings.promote)) if on]
+    switches = {
+        "--burst": settings.burst, "--no-promote": not settings.promote, "--no-keeper": not settings.keeper,
+        "--vouch-fsync": settings.vouch_fsync,
+    }  # fmt: skip
+    flags = [name for name, on in switches.items() if on]
+    flags += [] if settings.durability is None else ["--durability", settings.durability]
+    flags += [] if settings.replicas is None else ["--replicas", str(settings.replicas)]
     return [
         "worker", *rest, "--processes", "1", "--watch-stdin", *flags,
         "--queues", ",".join(settings.queues), "--concurrency", str(settings.concurrency),
@@ -246,7 +274,7 @@ def child_arguments(settings: WorkerSettings, rest: list[str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _supervise(url: str, processes: int, settings: WorkerSettings, rest: list[str]) -> None:
+def _supervise(app: App, url: str, processes: int, settings: WorkerSettings, rest: list[str]) -> None:
     from functools import partial
 
     from worker import process
@@ -254,7 +282,7 @@ def _supervise(url: str, processes: int, settings: WorkerSettings, rest: list[st
     from worker.serving import check
     from worker.supervisor import Supervisor
 
-    check(url)
+    check(app, url, settings)
     code = Supervisor(child_arguments(settings, rest), processes, partial(Child, url=url), burst=settings.burst).run()
     if code:
         process.leave(code)

@@ -26,6 +26,12 @@ class Persistence:
         self._outage.over(wrote=not transition.script.source.startswith("#!"))
         return reply
 
+    async def until_answered(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Send what may be sent again and again, until Redis has answered it."""
+        reply = await self._until_answered(send)
+        self._outage.over()
+        return reply
+
     async def command(self, *command: Any) -> Any:
         """Run a plain command that reads, until Redis has answered it."""
         reply = await self._until_answered(lambda: self._store.command(*command))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
@@ -11,14 +10,18 @@ import socket
 from collections.abc import Awaitable
 
 from scheduler import transitions
+from scheduler.admission import admit_worker
 from scheduler.backoff import Outage
+from scheduler.durability import Safety
 from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.janitor import Janitor
 from scheduler.keys import Keys
-from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.operations import Steps
+from scheduler.promoter import LEASE_MS
 from scheduler.rights import Role, check_rights
 from scheduler.store import AsyncStore, async_client
+from worker.housekeeping import leaders
+from worker.reaching import reach
 from worker.rooms import keep
 
 _log = logging.getLogger("duestream.promoter")
@@ -38,27 +41,18 @@ async def promote(
         max_deliveries: After so many deaths of workers a job fails.
 
     Raises:
-        ConfigurationError: The url cannot be read, or the server refused the credentials or lacks a right of its user.
+        ConfigurationError: The url cannot be read, the server refused the credentials, lacks a right of its user, or is
+            none that is supported.
     """
     keys, outage = Keys(namespace), Outage()
     commands, listener = async_client(url), async_client(url)
     store = AsyncStore(keys, commands)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    promoter = Promoter(
-        store,
-        AsyncStore(keys, listener, block_s=LEASE_MS / 1000, contact=store.contact),
-        name,
-        outage,
-        lease_ms,
-        lambda now_ms, asked: janitor.observe(now_ms, asked),
-    )
-    janitor = Janitor(
-        store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage
-    )
+    listening = AsyncStore(keys, listener, block_s=LEASE_MS / 1000, contact=store.contact)
+    promoter, janitor = leaders(store, listening, name, outage, lease_ms, max_deliveries)
     try:
-        with contextlib.suppress(Unavailable):  # it is waited for; a wrong password is not
-            await store.command("PING")
-            await store.run(check_rights(Role.WORKER, keys))
+        if not await reach(store, lambda: _admission(keys), stop):
+            return
         _log.info("started promoter=%s app=%s", name, namespace)
         watch = keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
         await _until(stop, keep("promoter", promoter.run), keep("janitor", janitor.run), watch)
@@ -68,6 +62,12 @@ async def promote(
         await store.contact.close()
         await commands.aclose()
         await listener.aclose()
+
+
+def _admission(keys: Keys) -> Steps[None]:
+    yield ("PING",)  # what refuses the credentials does so here
+    yield from admit_worker(keys.prefix, Safety(), 0)
+    yield check_rights(Role.WORKER, keys)
 
 
 async def _until(stop: asyncio.Event, *rooms: Awaitable[None]) -> None:

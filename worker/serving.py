@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+from scheduler.admission import admit_worker
 from scheduler.app import App
-from scheduler.backoff import Outage
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.keys import Keys
+from scheduler.operations import Steps
 from scheduler.store import AsyncStore, BlockingStore, async_client, blocking_client
 from worker.connections import Connections
+from worker.reaching import reach
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
 from worker.watchdog import show_life, watch
@@ -29,10 +31,15 @@ async def serve(app: App, url: str, settings: WorkerSettings, stop: asyncio.Even
         life: A file to write again and again while it works.
 
     Raises:
-        ConfigurationError: The url cannot be read, or the server refused the credentials.
+        ConfigurationError: The url cannot be read, the server refused the credentials, is none that is supported, or
+            does not give the durability that is asked for.
     """
-    if not await _reach(url, stop):
-        return
+    client = async_client(url)
+    try:
+        if not await reach(AsyncStore(Keys("_"), client), lambda: _admission(app, settings), stop):
+            return
+    finally:
+        await client.aclose()
     worker = Worker(app, Connections(url), settings)
     beside = [asyncio.create_task(watch(worker.patience_s))]
     beside += [] if life is None else [asyncio.create_task(show_life(life, worker.started))]
@@ -46,37 +53,20 @@ async def serve(app: App, url: str, settings: WorkerSettings, stop: asyncio.Even
         await end(stopping, *beside)
 
 
-async def _reach(url: str, stop: asyncio.Event) -> bool:
-    """Wait for Redis, however long it is away; False if the stop came first."""
-    outage, client = Outage(), async_client(url)
-    store = AsyncStore(Keys("_"), client)
-    try:
-        while not stop.is_set():
-            try:
-                await store.command("PING")
-            except Unavailable as error:
-                waiting = asyncio.ensure_future(outage.wait(error))
-                stopping = asyncio.ensure_future(stop.wait())
-                _, pending = await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
-                for task in pending:
-                    task.cancel()
-            else:
-                outage.over()
-                return True
-        return False
-    finally:
-        await client.aclose()
-
-
-def check(url: str) -> None:
+def check(app: App, url: str, settings: WorkerSettings) -> None:
     """Look once whether the server can be used; one that does not answer is waited for later.
 
     Raises:
-        ConfigurationError: The url cannot be read, or the server refused the credentials.
+        ConfigurationError: As `serve` does.
     """
     client = blocking_client(url)
     try:
         with contextlib.suppress(Unavailable):
-            BlockingStore(Keys("_"), client).command("PING")
+            BlockingStore(Keys("_"), client).drive(_admission(app, settings))
     finally:
         client.close()
+
+
+def _admission(app: App, settings: WorkerSettings) -> Steps[None]:
+    yield ("PING",)  # what refuses the credentials does so here
+    yield from admit_worker(Keys(app.namespace).prefix, settings.safety(app), settings.replica_wait_ms)

@@ -8,6 +8,8 @@ import secrets
 import socket
 from dataclasses import dataclass, field
 
+from scheduler.app import App
+from scheduler.durability import DurabilityName, Safety, check_durability, check_replicas
 from scheduler.errors import InvalidOption
 from scheduler.settings import DEFAULT_QUEUE, check_flag, check_queue
 
@@ -26,6 +28,9 @@ class WorkerSettings:
         grace_s: How long actions may go on after a stop was asked for.
         burst: Stop when nothing is due.
         promote: Promote and clean beside the work.
+        durability: What an action's ack must outlive (C7.2); None: what the app says.
+        replicas: With 'replica', how many must have the ack; None: what the app says.
+        vouch_fsync: With 'fsync', somebody vouches for a server that does not show its settings.
         keeper: Have a process that renews the leases while a handler blocks all threads of this one.
         name: Unlike any other's.
     """
@@ -37,6 +42,9 @@ class WorkerSettings:
     grace_s: float = 25.0
     burst: bool = False
     promote: bool = True
+    durability: DurabilityName | None = None
+    replicas: int | None = None
+    vouch_fsync: bool = False
     keeper: bool = True
     name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
 
@@ -61,6 +69,21 @@ class WorkerSettings:
                 f"name: expected 1 to 200 letters, digits, '_', '.', ':', '@' or '-', got {self.name!r:.60}"
             )
         _at_least("grace_s", self.grace_s, 0, 86_400, " seconds")
+        if self.durability is not None:
+            check_durability(self.durability)
+        if self.replicas is not None:
+            check_replicas(self.replicas)
+
+    def safety(self, app: App) -> Safety:
+        """How safe the acks of an app's actions must be: as said here, else as the app says."""
+        durability = app.durability if self.durability is None else check_durability(self.durability)
+        replicas = app.replicas if self.replicas is None else self.replicas
+        return Safety(durability, replicas, self.vouch_fsync)
+
+    @property
+    def replica_wait_ms(self) -> int:
+        """How long replicas may take to have an ack: well within the lease, which nobody renews meanwhile."""
+        return min(self.lease_ms // 10, 1_000)
 
 
 def _at_least(name: str, value: float, low: float, high: float, unit: str = "") -> None:

@@ -14,9 +14,10 @@ from scheduler.cli.session import Target, target_options
 )  # written out: `rights` reads all scripts
 @click.option("--user", metavar="NAME", help="The user's name. [default: NAMESPACE-ROLE]")
 @click.option("--file", "as_file", is_flag=True, help="Print a line of the server's ACL file instead of a command.")
+@click.option("--fsync", is_flag=True, help="For a worker with --durability fsync: it may see the server's settings.")
 @json_option
 @target_options
-def acl(target: Target, role: str, user: str | None, as_file: bool, as_json: bool) -> None:
+def acl(target: Target, role: str, user: str | None, as_file: bool, fsync: bool, as_json: bool) -> None:
     """Print what a ROLE must be allowed on the server: the keys of one app, and the commands that it sends.
 
     \b
@@ -30,7 +31,7 @@ def acl(target: Target, role: str, user: str | None, as_file: bool, as_json: boo
     from scheduler.settings import check_namespace
 
     namespace = _namespace(target)
-    found = rules(Role(role), check_namespace(namespace))
+    found = rules(Role(role), check_namespace(namespace), fsync=fsync)
     name = _check_user(user or f"{namespace}-{role}")
     if as_json:
         print_json({"user": name, "role": role, "rules": found})

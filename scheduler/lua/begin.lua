@@ -4,7 +4,8 @@
 -- ARGV  1 clock in ms or '', 2 worker's name, 3 lease in ms, 4 n, then n times: id, queue, entry, token, attempt
 -- Returns n words: OK; ALREADY, this worker's own call was applied before; LOST, the delivery is another's, the job ended, one of
 --         its keys is damaged, or it is sealed: it was a mutation when it last ran, and that one's SQL may have committed.
--- Again: ALREADY, nothing changes.
+-- Again: ALREADY, nothing changes; but its worker's name is written again. WAIT, which the worker may send after it (C7.2), is
+--        for what its own connection wrote, and the first answer may have been lost with another connection.
 -- Cost  O(n log running). Caller: worker, one call for all actions of a claim.
 -- flags: allow-oom
 -- include: base
@@ -50,6 +51,8 @@ for i = 1, count do
       'attempts', attempt)
     redis.call('HDEL', NS .. 'status:' .. id, 'entry')
     redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)
+  elseif replies[i] == 'ALREADY' then
+    redis.call('HSET', NS .. 'status:' .. ARGV[5 + (i - 1) * ARGS], 'worker', worker)
   end
 end
 return replies

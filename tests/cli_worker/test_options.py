@@ -29,6 +29,8 @@ def test_names_are_parted_by_commas() -> None:
         ("DUESTREAM_GRACE", "5s", "--grace", "2s", "grace", (25_000, 5_000, 2_000)),
         ("DUESTREAM_PROCESSES", "3", "-w", "2", "processes", (1, 3, 2)),
         ("DUESTREAM_MAX_DELIVERIES", "3", "--max-deliveries", "2", "max_deliveries", (5, 3, 2)),
+        ("DUESTREAM_DURABILITY", "fsync", "--durability", "replica", "durability", (None, "fsync", "replica")),
+        ("DUESTREAM_REPLICAS", "3", "--replicas", "2", "replicas", (None, 3, 2)),
         ("REDIS_URL", "redis://a", "-u", "redis://b", "url", (None, "redis://a", "redis://b")),
     ],
 )
@@ -65,8 +67,9 @@ def test_a_childs_command_line_says_all_that_was_decided(monkeypatch: pytest.Mon
     monkeypatch.setenv("DUESTREAM_PROCESSES", "8")
     monkeypatch.setenv("DUESTREAM_GRACE", "1s")
     settings = WorkerSettings(
-        queues=("a", "b"), concurrency=3, lease_ms=1_500, max_deliveries=2, grace_s=0.5, burst=True, promote=False
-    )
+        queues=("a", "b"), concurrency=3, lease_ms=1_500, max_deliveries=2, grace_s=0.5, burst=True, promote=False,
+        keeper=False,
+    )  # fmt: skip
     command, target, *arguments = child_arguments(settings, ["shop:app", "-v"])
     assert (command, target) == ("worker", "shop:app")
     params = parse(*arguments)
@@ -75,7 +78,18 @@ def test_a_childs_command_line_says_all_that_was_decided(monkeypatch: pytest.Mon
     assert (params["queues"], params["concurrency"], params["lease"]) == (("a", "b"), 3, 1_500)
     assert (params["max_deliveries"], params["grace"]) == (2, 500)
     assert not {"-u", "--url"} & set(arguments)  # everybody can read a command line
-    assert (params["burst"], params["no_promote"], params["verbose"]) == (True, True, True)
+    assert (params["burst"], params["no_promote"], params["no_keeper"], params["verbose"]) == (True, True, True, True)
+
+
+def test_a_child_gives_the_safety_that_was_asked_for() -> None:
+    # C7.2
+    settings = WorkerSettings(durability="replica", replicas=2, vouch_fsync=True)
+    _, _, *arguments = child_arguments(settings, ["shop:app"])
+    params = parse(*arguments)
+    assert (params["durability"], params["replicas"], params["vouch_fsync"]) == ("replica", 2, True)
+    _, _, *arguments = child_arguments(WorkerSettings(), ["shop:app"])
+    params = parse(*arguments)
+    assert (params["durability"], params["replicas"], params["vouch_fsync"]) == (None, None, False)
 
 
 def test_every_option_is_explained() -> None:

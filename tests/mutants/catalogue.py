@@ -69,6 +69,7 @@ reindex = _of("reindex", "reindex")
 renew = _of("renew", "renew")
 sustain = _of("sustain", "sustain")
 retry = _of("retry", "retry")
+revert = _of("revert", "revert")
 schedule = _of("schedule", "schedule")
 seal = _of("seal", "seal")
 show = _of("show", "show")
@@ -150,6 +151,7 @@ MUTANTS = [
     begin("an action is not acked", "drop_entry(queue, entry)"),
     begin("another worker may start it too", " and status[3] == worker"),
     begin("started again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
+    begin("a repeated begin is not written", "elseif replies[i] == 'ALREADY' then", "elseif false then"),
     begin("no lease", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)"),
     finish("no fence", "if status[2] ~= ARGV[at + 3] then", "if false then"),
     finish("ended again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
@@ -288,18 +290,32 @@ MUTANTS = [
     commit("a deleted document stays", "redis.call('DEL', key)"),
     commit("a full server takes half", "redis.call('SETRANGE', NS .. 'sequence', 0, '')", "", FULL),
     commit("allowed on a full server", "-- include: base\n", "-- flags: allow-oom\n-- include: base\n", FULL),
+    revert("no fence", "status[2] == ARGV[at + 3] and mine", "mine"),
+    revert("another worker's is taken back", " and status[3] == worker"),
+    revert("what has ended comes back", "(status[1] == 'inProgress' and", "("),
+    revert("what was lost with the server is not given back", "not status[1] or "),
+    revert("the entry stays", "drop_entry(queue, entry)"),
+    revert("it stays in running", "redis.call('ZREM', NS .. 'running', id)"),
+    revert("it stays in progress", "id, 'state', 'token'", "id, 'token'"),
+    revert("the old token stays", "'state', 'token', 'entry', 'started'", "'state', 'entry', 'started'"),
+    revert("when it started stays", "'started', 'worker', 'deaths'", "'worker', 'deaths'"),
+    revert("giving back counts as a death", ", 'deaths')", ")"),
+    revert("it counts as a start", "int(attempt - 1)", "int(attempt)"),
+    revert("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
+    revert("nobody is woken for it", "settle_queues(now, nonce)"),
+    revert("given back twice in a call", " and not seen[ARGV[at]]"),
     retry("no fence", "status[2] == ARGV[at + 3] and not status[1]", "not status[1]"),
     retry("what began is given back", "(status[2] == ARGV[at + 3] and not status[1])", "(status[2] == ARGV[at + 3])"),
     retry("the old entry stays", "drop_entry(queue, entry)"),
     retry("the old token stays", "redis.call('HDEL', NS .. 'status:' .. id, 'token', 'entry')"),
     retry("giving back counts as a death", "redis.call('HDEL', NS .. 'status:' .. id, 'deaths')"),
-    retry("a death is not counted", "tonumber(status[3] or 0) + 1", "tonumber(status[3] or 0)"),
-    retry("a death does not add to others", "tonumber(status[3] or 0) + 1", "1"),
+    retry("a death is not counted", "(tonumber(status[3] or '') or 0) + 1", "(tonumber(status[3] or '') or 0)"),
+    retry("a death does not add to others", "(tonumber(status[3] or '') or 0) + 1", "1"),
     retry("a death is counted and not kept", "'deaths', int(deaths[i].number), 'died'", "'died'"),
     retry("who died is not told", "'died', deaths[i].died", "'died', ''"),
-    retry("no cap of deaths", "deaths[i].number >= cap and not status[5]", "false"),
-    retry("a sealed job dies for good", "deaths[i].number >= cap and not status[5]", "deaths[i].number >= cap"),
-    retry("one death too many", "deaths[i].number >= cap and", "deaths[i].number > cap and"),
+    retry("no cap of deaths", "number >= cap and not status[5]", "false"),
+    retry("a sealed job dies for good", "number >= cap and not status[5]", "number >= cap"),
+    retry("one death too many", "number >= cap and", "number > cap and"),
     retry("nobody is told of the last death", "deaths[i].waiters, { 'error'", "false, { 'error'"),
     retry("the key of what died stays", "now, name, ARGV[at + 9],", "now, name, '',"),
     retry("no delay", "add_due(queue, id, soon + delay, now)", "add_due(queue, id, soon, now)"),
@@ -420,9 +436,10 @@ MUTANTS = [
         "return spec == '' and 'DANGLING' or 'OK'",
     ),
     judge("an entry without a token is ours", "if not fields.job or not fields.token then", "if not fields.job then"),
-    judge(
-        "an entry counts for ever", "status and (status[1] or status[2] ~= fields.token) and 'STALE' or 'OK'", "'OK'"
-    ),
+    judge("an entry counts for ever", "if status and (status[1] or status[2] ~= fields.token) then", "if false then"),
+    judge("nobody holds what is held", "#redis.call('XPENDING', stream, GROUP, entry, entry, 1) > 0", "false"),
+    judge("what was never handed out is stranded", "last_handed_out(stream), 'COUNT', 1", "'+', 'COUNT', 1"),
+    mend("a stranded job is not delivered", "mend_job(id, '')"),
     judge(
         "an idempotency key is its own",
         "NS .. 'status:' .. id) == 0 and 'ORPHAN' or 'OK'",

@@ -85,6 +85,14 @@ def retry(world: World) -> Transition[Any]:
     return transitions.retry([Retry(world.deliver(), 1, 0)], NOW)
 
 
+def revert(world: World) -> Transition[Any]:
+    return transitions.revert([world.begin()], WORKER, 0, NOW)
+
+
+def revert_later(world: World) -> Transition[Any]:
+    return transitions.revert([world.begin(), world.deliver(kind="action")], WORKER, 500, NOW)
+
+
 def retry_in_sql(world: World) -> Transition[Any]:
     delivery = world.deliver()
     world.run(transitions.seal([Seal(delivery)], NOW))
@@ -206,6 +214,6 @@ def unwatch(world: World) -> Transition[Any]:
 
 SAMPLES: list[Sample] = [
     schedule, schedule_canceled, promote, begin, commit, commit_with_a_tombstone, commit_at_once, finish, retry,
-    retry_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew, sustain, join, sweep,
-    watch, unwatch, retry_in_sql, retry_dead, retry_after_a_death, seal, declare, forget, reindex,
+    retry_later, revert, revert_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew,
+    sustain, join, sweep, watch, unwatch, retry_in_sql, retry_dead, retry_after_a_death, seal, declare, forget, reindex,
 ]  # fmt: skip

@@ -27,6 +27,7 @@ READ_AFTER_A_WRITE: dict[str, set[str]] = {
     "schedule": {"LLEN", "ZRANGEBYSCORE"},
     "commit": {"LLEN", "TYPE", "ZRANGEBYSCORE"},
     "retry": {"LLEN", "TYPE"},
+    "revert": {"GETRANGE", "HMGET", "LLEN", "ZRANGEBYSCORE"},
     "declare": {"HGET", "HGETALL"},
     "promote": {"ZRANGE", "ZRANGEBYSCORE"},
     "expire": {"TYPE", "ZRANGE"},

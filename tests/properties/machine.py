@@ -318,6 +318,14 @@ class Machine(RuleBasedStateMachine):
             self.call(call, lambda now: self.model.begin(deliveries, worker, LEASE_MS, now))
 
     @precondition(lambda self: "action" in self.held())
+    @rule(data=st.data(), worker=st.sampled_from(WORKERS), delay=DELAYS)
+    def revert(self, data: st.DataObject, worker: str, delay: int) -> None:
+        # C7.2
+        if deliveries := self.pick(data, "action", None, "inProgress", unique=False):
+            call = transitions.revert(deliveries, worker, delay, self.now)
+            self.call(call, lambda now: self.model.revert(deliveries, worker, delay, now))
+
+    @precondition(lambda self: "action" in self.held())
     @rule(data=st.data(), state=st.sampled_from(["success", "failed"]))
     def finish(self, data: st.DataObject, state: str) -> None:
         asked = [(delivery, self.asked(delivery)) for delivery in self.pick(data, "action", "inProgress", unique=False)]

@@ -205,6 +205,23 @@ class Model:
         self.running[job.id] = now + lease_ms
         return Word.OK
 
+    def revert(self, deliveries: Sequence[transitions.Delivery], worker: str, delay_ms: int, now: int) -> list[Word]:
+        heads, added, words = self.heads(), list[Due](), list[Word]()
+        for delivery in deliveries:
+            job = self.holder_of(delivery)
+            if not job or job.state not in (None, "inProgress") or (job.state and job.fields["worker"] != worker):
+                words.append(Word.LOST)
+                continue
+            words.append(Word.OK)
+            self.drop(job)
+            self.running.pop(job.id, None)
+            kept = {name: value for name, value in job.fields.items() if name not in ("started", "worker", "deaths")}
+            job.fields = kept | {"attempts": delivery.attempt - 1, "retried": now}  # it was not started
+            job.state, job.entry, job.due = None, None, now + delay_ms
+            added += dues_of(job)
+        self.settle(added, heads, now)
+        return words
+
     def finish(self, finishes: Sequence[Finish], now: int) -> list[Word]:
         return [self._finish(one, now) for one in finishes]
 

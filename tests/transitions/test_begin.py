@@ -33,6 +33,21 @@ def test_twice(world: World) -> None:
     assert world.changes_nothing(call) == [Word.ALREADY, Word.ALREADY]
 
 
+def test_twice_is_written_twice(real_world: World) -> None:
+    # C7.2: WAIT, sent after it on another connection than the first time, is for what that one wrote.
+    call = transitions.begin([real_world.deliver(kind="action")], WORKER, 1000, NOW)
+    assert real_world.run(call) == [Word.OK]
+    before = changes(real_world)
+    assert real_world.run(call) == [Word.ALREADY]
+    assert changes(real_world) > before
+
+
+def changes(world: World) -> int:
+    """How many changes the server has counted."""
+    (line,) = [line for line in world.command("INFO", "persistence").splitlines() if b"rdb_changes" in line]
+    return int(line.partition(b":")[2])
+
+
 def test_twice_in_one_call(world: World) -> None:
     # C3.5: a worker starts it for OK and for ALREADY.
     delivery = world.deliver(kind="action")
