@@ -111,8 +111,13 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
         server.sample()
     proxy = opened.enter_context(Proxy(server.url))
     environment = {LOG: str(place.folder / "actions.log"), SERVER: proxy.url, RUN: str(place.folder)}
-    settings = {"lease_ms": round(LEASE_S * 1000), "concurrency": CONCURRENCY, "durability": DURABILITY[phase.name], "max_deliveries": states.MAX_DELIVERIES,
-                "grace_s": GRACE_S}  # fmt: skip
+    settings = {
+        "lease_ms": round(LEASE_S * 1000),
+        "concurrency": CONCURRENCY,
+        "durability": DURABILITY[phase.name],
+        "max_deliveries": states.MAX_DELIVERIES,
+        "grace_s": GRACE_S,
+    }
     crew = Crew(proxy.url, place.folder, environment, settings, WORKERS)
     opened.callback(crew.close)
     producers = Producers(
