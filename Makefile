@@ -106,6 +106,14 @@ wheel: build ## Install the built wheel into a fresh environment and run the dem
 	mkdir -p build/wheel-demo && cp -r examples build/wheel-demo/examples
 	cd build/wheel-demo && ../wheel-venv/bin/python -m examples.demo
 
+.PHONY: fuzz
+fuzz: $(READY) ## Throw N fuzzed payloads (200000) of one SEED (1) at all that reads them
+	$(BIN)/python -m tests.faults.corpus.fuzz --count $(or $(N),200000) --seed $(or $(SEED),1)
+
+.PHONY: soak
+soak: $(READY) ## Steady load for MINUTES (60), and whether memory, files, tasks or keys grow
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60)
+
 .PHONY: bench
 bench: $(READY) ## Measure throughput, lateness, contention, and what an idle worker asks of Redis
 	$(BIN)/python -m benchmarks.measure

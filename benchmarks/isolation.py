@@ -72,7 +72,7 @@ def show(table: Table, name: str, took: list[float], rate: float | None = None) 
 async def visits(url: str, table: Table) -> None:
     """From the worker to a warm process and back, and the start of a cold one."""
     clock, client = RedisClock(), async_client(url)
-    clock.observe(1_800_000_000_000)
+    clock.observe(1_800_000_000_000, time.monotonic())
     isolation = Isolation(app, AsyncStore(Keys(app.namespace), client), clock, IndexCatalog())
     started = time.perf_counter()
     await isolation.check()

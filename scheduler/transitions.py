@@ -90,7 +90,11 @@ class Scan(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """The end of one mutation (see `lua/commit.lua`). `settled`: it stands in SQL already, so it is this or nothing."""
+    """The end of one mutation (see `lua/commit.lua`). `settled`: it stands in SQL already, so it is this or nothing.
+
+    `elapsed_ms` is from its start to `written_ms`, Redis time (None: when the script runs). What comes between, while
+    Redis is away, is the script's to add.
+    """
 
     delivery: Delivery
     name: str
@@ -107,6 +111,7 @@ class Commit(NamedTuple):
     conflicts: int = 0
     catalog: str = "0"
     settled: bool = False
+    written_ms: int | None = None
 
     @property
     def has_effects(self) -> bool:
@@ -116,7 +121,7 @@ class Commit(NamedTuple):
         delivery = self.delivery
         argv: list[Argument] = [
             delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
-            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog,
+            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog, _clock(self.written_ms),
         ]  # fmt: skip
         _extend(argv, self.reads, [(*scan, found) for scan, found in self.scans])
         _extend(argv, self.writes, self.entries, self.children)

@@ -8,23 +8,25 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 import pytest
 import redis
+import uvloop
 
 from scheduler import App, EmbeddedServer, Scheduler
 from scheduler.embedded import process
 from scheduler.keys import Keys
 from scheduler.store import AsyncStore, async_client
-from tests import acl, servers
+from tests import acl, leaks, servers
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
 
 DEADLINE_S = 10.0
+ACCOUNT = pytest.StashKey[leaks.Account]()
 
 
 class StartWorker(Protocol):
@@ -44,6 +46,38 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], deadline_s: flo
             return
         assert time.monotonic() < end, f"not so after {deadline_s:g} s"
         await asyncio.sleep(0.005)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """What a fixture of a wider scope opens is no leak of the test that needs it first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with request.config.stash[ACCOUNT].of_wide_fixture():
+        return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ACCOUNT] = leaks.Account()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched_tasks(request: pytest.FixtureRequest) -> Iterator[None]:
+    uvloop.new_event_loop().close()  # the first one opens a pipe that is the process's
+    with leaks.tasks_watched(request.config.stash[ACCOUNT]):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test no task, thread, open file, connection or child process is left."""
+    account = request.config.stash[ACCOUNT]
+    account.tasks.clear()
+    before = leaks.look()
+    yield
+    assert account.settle(before) == []
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -128,9 +128,17 @@ class _Call:
 
     async def _apply(self, outcome: Outcome) -> None:
         no_job = Delivery("", "", "", self._id, 1)
-        children = outcome.children_at(self._host.producer.clock.now_ms())
+        now_ms = self._host.producer.clock.now_ms()
         commit = Commit(
-            no_job, self._function.name, "", 0, JobState.SUCCESS, b"", children=children, cancels=outcome.cancels
+            no_job,
+            self._function.name,
+            "",
+            0,
+            JobState.SUCCESS,
+            b"",
+            children=outcome.children_at(now_ms),
+            cancels=outcome.cancels,
+            written_ms=now_ms,
         )
         await self._persistence.run(transitions.commit([commit], ""))
 

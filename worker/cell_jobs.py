@@ -25,7 +25,7 @@ from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.effects import Effects
-from scheduler.errors import ConfigurationError
+from scheduler.errors import ConfigurationError, Unavailable
 from scheduler.function import AnyFunction, Kind
 from scheduler.ids import JobIds
 from scheduler.keyring import Keyring
@@ -130,11 +130,12 @@ class Cell:
         packed = effects._replace(conflicted=transaction.conflicted, contended=transaction.contended).pack()
         match ended:
             case Returned(value):
-                return Ending("returned", value, False, packed)
+                return Ending("returned", value, transient=False, outage=False, effects=packed)
             case Raised(error):
                 transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *function.transient)
-                return Ending("raised", describe(error).pack(), isinstance(error, transient), packed)
-        return Ending("conflicted", b"", False, packed)
+                outage = isinstance(error, Unavailable)
+                return Ending("raised", describe(error).pack(), isinstance(error, transient), outage, packed)
+        return Ending("conflicted", b"", transient=False, outage=False, effects=packed)
 
     async def _refresh(self) -> None:
         self._catalog.learn(await self._store.run(transitions.declare(self._catalog.declared)))
@@ -173,7 +174,7 @@ async def _serve(app: App, line: Line) -> None:
 
 def _prepare(line: Line, path: list[str], levels: dict[str, int]) -> None:
     sys.path[:] = path
-    faulthandler.enable()  # where a segfault was, on standard error
+    faulthandler.enable(all_threads=False)  # where a segfault was, on standard error
     cast("io.TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)  # what was printed before a crash is out
     relay.install(relay.Relay(lambda record: line.say(Say.LOG, record)), levels)
     os.register_at_fork(after_in_child=lambda: logging.basicConfig(force=True))

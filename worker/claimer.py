@@ -33,6 +33,7 @@ class Claimer:
         persistence: Fetches what was claimed already, however long Redis is away.
         reader: A store with one connection of its own.
         release: Makes the server end the blocking read; for when it is doubtful whether it still has one.
+        announce: Makes the worker known again; for when what the server held is gone.
         queues: In the order they are read.
         name: The consumer's.
     """
@@ -45,6 +46,7 @@ class Claimer:
         queues: tuple[str, ...],
         name: str,
         release: Callable[[], Awaitable[None]] | None = None,
+        announce: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._persistence = persistence
@@ -52,6 +54,7 @@ class Claimer:
         self._queues = {store.keys.ready(queue).encode(): queue for queue in queues}
         self._name = name
         self._release = release
+        self._announce = announce
 
     async def step(self, free: int, block: bool = True) -> list[Held]:
         """One read: at most `free` deliveries (a few more with several queues, for the count is each stream's).
@@ -114,6 +117,9 @@ class Claimer:
             except (*CONNECTION_LOST, ServerError) as again:
                 if "BUSYGROUP" not in str(again):
                     self._store.sort(again)
+        if self._announce is not None:
+            # A stream goes with all other keys more often than alone, and others then know no function by its name.
+            await self._announce()
 
 
 def _with_spec(held: Held, data: bytes | None) -> Held:

@@ -80,7 +80,9 @@ _URL = click.option(
 )
 _LOGGING = _options(
     click.option("-v", "--verbose", is_flag=True, help="Log every step."),
-    click.option("-q", "--quiet", is_flag=True, help="Log only warnings and errors."),
+    click.option(
+        "-q", "--quiet", is_flag=True, help="Log only warnings and errors; of jobs that fail alike one a minute."
+    ),
     click.option("--log-json", is_flag=True, envvar="DUESTREAM_LOG_JSON", show_envvar=True, help="Log JSON lines."),
 )
 _LEASE = _options(
@@ -134,6 +136,8 @@ _WORK = _options(
     show_envvar=True, help="Worker processes.",
 )  # fmt: skip
 @click.option("-b", "--burst", is_flag=True, help="End when nothing is due.")
+@click.option("--no-keeper", is_flag=True, envvar="DUESTREAM_NO_KEEPER", show_envvar=True,
+              help="Without the process that renews while a handler blocks all of the worker.")  # fmt: skip
 @click.option("--no-promote", is_flag=True, envvar="DUESTREAM_NO_PROMOTE", show_envvar=True,
               help="Leave promoter and janitor to others.")  # fmt: skip
 @click.option("--life-file", type=click.Path(dir_okay=False, path_type=Path), envvar="DUESTREAM_LIFE_FILE",
@@ -241,6 +245,7 @@ def _settings(app: App, options: dict[str, Any]) -> WorkerSettings:
         grace_s=options["grace"] / 1000,
         burst=options["burst"],
         promote=not options["no_promote"],
+        keeper=not options["no_keeper"],
         durability=options["durability"],
         replicas=options["replicas"],
         vouch_fsync=options["vouch_fsync"],
@@ -256,8 +261,11 @@ def queues_of(app: App) -> tuple[str, ...]:
 
 def child_arguments(settings: WorkerSettings, rest: list[str]) -> list[str]:
     """The command line of one of several processes: everything decided but the url, which the environment has."""
-    given = {"--burst": settings.burst, "--no-promote": not settings.promote, "--vouch-fsync": settings.vouch_fsync}
-    flags = [name for name, on in given.items() if on]
+    switches = {
+        "--burst": settings.burst, "--no-promote": not settings.promote, "--no-keeper": not settings.keeper,
+        "--vouch-fsync": settings.vouch_fsync,
+    }  # fmt: skip
+    flags = [name for name, on in switches.items() if on]
     flags += [] if settings.durability is None else ["--durability", settings.durability]
     flags += [] if settings.replicas is None else ["--replicas", str(settings.replicas)]
     return [

@@ -41,11 +41,12 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The handler raised in a process of its own, where the exception stays: what its record says of it, and whether
-    it passes with time."""
+    """The handler raised in a process of its own, where the exception stays: what its record says of it, whether it
+    passes with time, and whether it was Redis that was away."""
 
     error: JobError
     transient: bool
+    outage: bool = False
 
 
 @dataclass(frozen=True, slots=True)

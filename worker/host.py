@@ -147,7 +147,8 @@ class WorkerHost:
     async def _commit(self, function: AnyFunction, transaction: Transaction, started: float) -> bool:
         elapsed_ms = int((time.monotonic() - started) * 1000)
         no_job = Delivery("", "", "", f"{secrets.token_urlsafe(16)}:0", 1)
-        commit = transaction.with_effects(Commit(no_job, function.name, "", elapsed_ms, JobState.SUCCESS, b""))
+        ended = Commit(no_job, function.name, "", elapsed_ms, JobState.SUCCESS, b"")
+        commit = transaction.with_effects(ended)._replace(written_ms=self.producer.clock.now_ms())
         (word,) = await self._persistence.run(transitions.commit([commit], ""))
         if word is Word.STALE:
             await self._refresh()

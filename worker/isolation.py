@@ -69,12 +69,14 @@ class Ending(NamedTuple):
         word: 'returned', 'raised' or 'conflicted'.
         value: The result or the error, packed as the record keeps it.
         transient: The error passes with time (C3.3).
+        outage: It is that Redis was away.
         effects: What is left of a mutation's transaction, packed.
     """
 
     word: str
     value: bytes
     transient: bool
+    outage: bool
     effects: bytes
 
 
@@ -215,5 +217,5 @@ class Visit:
             case "returned":
                 return Returned(ending.value)
             case "raised":
-                return Failed(JobError.unpack(ending.value), ending.transient)
+                return Failed(JobError.unpack(ending.value), ending.transient, ending.outage)
         raise Conflict

@@ -8,6 +8,7 @@ from scheduler.context import job_log
 from scheduler.job import JobError
 from scheduler.transitions import Retry, Word
 from worker.delivery import Held
+from worker.logs import FAILURE
 
 
 def log_answer(held: Held, word: Word) -> None:
@@ -24,7 +25,8 @@ def log_answer(held: Held, word: Word) -> None:
     elif word is Word.FAILED:
         log.warning("failed: its process died once too often")
     elif held.failure is not None:
-        log.warning("failed: %s: %s", held.failure.type, held.failure.message)
+        told = logging.LoggerAdapter(log.logger, {**(log.extra or {}), FAILURE: held.failure.type})
+        told.warning("failed: %s: %s", held.failure.type, held.failure.message)
         if held.failure.traceback:
             log.debug("%s", held.failure.traceback.rstrip())
     elif log.isEnabledFor(logging.DEBUG):

@@ -22,7 +22,7 @@ _log = logging.getLogger("duestream.keeper")
 RENEWALS = 4
 """Renewals in a lease: two may be missed before anyone takes the work away."""
 
-_END_S = 1.0
+_END_S = 0.1
 _FIRST_BACKOFF_S, _MOST_BACKOFF_S = 1.0, 60.0
 _HEALTHY_S = 60.0
 """A keeper that lived this long begins again with the shortest backoff."""
@@ -138,7 +138,7 @@ class Keeping:
                 process.stdin.close()
         try:
             process.wait(_END_S)
-        except subprocess.TimeoutExpired:  # it is stopped, or does not get to run
+        except subprocess.TimeoutExpired:  # it starts yet, or is stopped; it has nothing to save
             process.kill()
             process.wait()
 

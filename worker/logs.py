@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TextIO
 
 FIELDS = ("job_id", "function", "attempt")
 """What a record of `duestream.job` carries besides its message."""
 
+FAILURE = "failure"
+"""What a record of a failed job carries besides: the type of its error."""
+
+_QUIET_S = 60.0
+_MOST_TOLD = 1_000
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _CONTROL = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160)) if chr(code) != "\t"}
 
@@ -51,17 +59,51 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(event, default=str)
 
 
+class FewFailures(logging.Filter):
+    """For `--quiet`: of the jobs of a function that fail with the same error one a minute is told of, and how many more
+    did. Some fail as they are meant to (an overdraft), a thousand times an hour; the records have all of them.
+
+    Args:
+        now: Monotonic seconds.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._told: dict[tuple[object, object], float] = {}
+        self._untold: Counter[tuple[object, object]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        failure = getattr(record, FAILURE, None)
+        if failure is None:
+            return True
+        which, now = (getattr(record, "function", ""), failure), self._now()
+        if now - self._told.get(which, float("-inf")) < _QUIET_S:
+            self._untold[which] += 1
+            return False
+        if len(self._told) > _MOST_TOLD:
+            self._told.clear()
+            self._untold.clear()
+        self._told[which] = now
+        if more := self._untold.pop(which, 0):
+            record.msg, record.args = f"{record.getMessage()} (and {more:,} more like it)", ()
+        return True
+
+
 def configure(verbosity: int = 0, *, as_json: bool = False, stream: TextIO | None = None) -> None:
     """Send all logs to `stream` (standard error), instead of where they went before.
 
     Args:
-        verbosity: -1 only warnings, 0 what happens, 1 every step of duestream too.
+        verbosity: -1 only warnings, and of failed jobs that are alike one a minute; 0 what happens; 1 every step of
+            duestream too.
         as_json: JSON lines.
         stream: Where to; colored if it is a terminal.
     """
     out = stream or sys.stderr
     handler = logging.StreamHandler(out)
     handler.setFormatter(JsonFormatter() if as_json else LineFormatter(color=out.isatty()))
+    if verbosity < 0:
+        handler.addFilter(FewFailures())
     level = logging.WARNING if verbosity < 0 else logging.INFO
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("duestream").setLevel(logging.DEBUG if verbosity > 0 else level)

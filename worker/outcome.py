@@ -65,7 +65,7 @@ def after_mutation(
             return _commit(held, JobState.SUCCESS, value, transaction)
         case Died(how):
             return after_transient(held, jitter)._replace(key=held.key, death=death_error(held, how).pack())
-        case Raised(error) if isinstance(error, Unavailable):
+        case Raised() | Failed() if _is_outage(ended):
             return after_outage(held, jitter)
         case Raised() | Failed() if _passes(ended, transient):
             return after_transient(held, jitter)
@@ -83,6 +83,10 @@ def _after_interruption(held: Held, reason: Interruption, transaction: Transacti
             return give_back(held, 0)
         case Interruption.TIME_LIMIT:
             return _commit(held, JobState.FAILED, time_limit_error(held).pack(), transaction, effects=False)
+
+
+def _is_outage(ended: Raised | Failed) -> bool:
+    return ended.outage if isinstance(ended, Failed) else isinstance(ended.error, Unavailable)
 
 
 def _passes(ended: Raised | Failed, transient: tuple[type[Exception], ...]) -> bool:

@@ -15,12 +15,12 @@ from scheduler.backoff import Outage
 from scheduler.durability import Safety
 from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.janitor import Janitor
 from scheduler.keys import Keys
 from scheduler.operations import Steps
-from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.promoter import LEASE_MS
 from scheduler.rights import Role, check_rights
 from scheduler.store import AsyncStore, async_client
+from worker.housekeeping import leaders
 from worker.reaching import reach
 from worker.rooms import keep
 
@@ -48,17 +48,8 @@ async def promote(
     commands, listener = async_client(url), async_client(url)
     store = AsyncStore(keys, commands)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    promoter = Promoter(
-        store,
-        AsyncStore(keys, listener, block_s=LEASE_MS / 1000, contact=store.contact),
-        name,
-        outage,
-        lease_ms,
-        lambda now_ms, asked: janitor.observe(now_ms, asked),
-    )
-    janitor = Janitor(
-        store, lease_ms=lease_ms, max_deliveries=max_deliveries, leads=lambda: promoter.leads, outage=outage
-    )
+    listening = AsyncStore(keys, listener, block_s=LEASE_MS / 1000, contact=store.contact)
+    promoter, janitor = leaders(store, listening, name, outage, lease_ms, max_deliveries)
     try:
         if not await reach(store, lambda: _admission(keys), stop):
             return

@@ -16,12 +16,11 @@ from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.ids import JobIds
 from scheduler.indexer import Indexer
-from scheduler.janitor import Janitor
 from scheduler.job import JobError, JobState
 from scheduler.keyring import Keyring, cipher_of
 from scheduler.keys import Keys
 from scheduler.operations import Producer
-from scheduler.promoter import LEASE_MS, Promoter
+from scheduler.promoter import LEASE_MS
 from scheduler.store import AsyncStore
 from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry, Word
@@ -34,6 +33,7 @@ from worker.delivery import Held
 from worker.executor import Executor, not_runnable
 from worker.gate import Gate
 from worker.host import WorkerHost
+from worker.housekeeping import Housekeeping
 from worker.inbox import Inbox
 from worker.interruptions import Interruptions, Places
 from worker.isolation import Isolation
@@ -55,7 +55,6 @@ from worker.outcome import (
 from worker.parting import Parting
 from worker.persistence import Persistence
 from worker.presence import Presence
-from worker.pruner import Pruner
 from worker.rooms import keep
 from worker.settings import WorkerSettings
 
@@ -85,44 +84,25 @@ class Worker:
         self._store = AsyncStore(keys, connections.commands)
         contact = self._store.contact
         self._persistence = Persistence(self._store, self._outage)
-        self._promoter = Promoter(
-            self._store,
-            AsyncStore(keys, connections.listener, block_s=LEASE_MS / 1000, contact=contact),
-            name,
-            self._outage,
-            self._settings.lease_ms,
-            lambda now_ms, asked: self._janitor.observe(now_ms, asked),
-        )
-        self._janitor = Janitor(
-            self._store,
-            lease_ms=self._settings.lease_ms,
-            max_deliveries=self._settings.max_deliveries,
-            leads=lambda: self._promoter.leads,
-            outage=self._outage,
-        )
+        listener = AsyncStore(keys, connections.listener, block_s=LEASE_MS / 1000, contact=contact)
+        self._housekeeping = Housekeeping(app, self._store, listener, self._settings, clock, self._outage)
         reader_id = connections.reader_id
         catalog = IndexCatalog(app.indexes)
         self._presence = Presence(self._persistence, app, self._settings, name, clock, reader_id, catalog)
         self._indexer = Indexer(self._store, catalog, self._presence.declare, self._outage)
+        reader = AsyncStore(keys, connections.reader, block_s=BLOCK_S, contact=contact)
         self._claimer = Claimer(
-            self._store,
-            self._persistence,
-            AsyncStore(keys, connections.reader, block_s=BLOCK_S, contact=contact),
-            self._settings.queues,
-            name,
+            self._store, self._persistence, reader, self._settings.queues, name,
             lambda: connections.release_reader(self._store),
-        )
+            self._presence.join,
+        )  # fmt: skip
         self._beginner = Beginner(self._store, self._persistence, self._settings, self._settings.safety(app))
         keyring = Keyring.of(app)
         self._gate = Gate(keyring, clock, self._count_refused)
         self._committer = Committer(
-            self._persistence,
-            name,
-            self._presence.declare,
-            cipher_of(keyring),
-            self._answered,
+            self._persistence, name, self._presence.declare, cipher_of(keyring), self._answered,
             self._settings.max_deliveries,
-        )
+        )  # fmt: skip
         self._isolation = Isolation(app, self._store, clock, catalog)
         self._executor = Executor(self._settings.concurrency, app.limits.result_bytes, self._isolation)
         producer = Producer(app, JobIds(clock.now_ms), clock, keyring=keyring)
@@ -130,7 +110,6 @@ class Worker:
             self._store, producer, self._executor, self._persistence, catalog, self._presence.declare
         )
         self._inbox = Inbox(app, self._host, self._executor, self._persistence)
-        self._pruner = Pruner(app, self._store, clock, lambda: self._promoter.leads, self._outage)
         self._lease = Lease(
             connections.lease_store(keys),
             self._settings,
@@ -140,9 +119,9 @@ class Worker:
             reader_id,
             Keeping(connections.url, app.namespace, self._settings, self.patience_s) if self._settings.keeper else None,
         )
-        promoter = self._promoter if self._settings.promote else None
-        self._burst = Burst(self._store, promoter, self._settings.queues, clock)
+        self._burst = Burst(self._store, self._housekeeping.promoter, self._settings.queues, clock)
         self._parting = Parting(connections, self._store, self._lease, self._presence, self._isolation)
+        self._has_run = False
         self._running = 0
         places = Places()
         self._waiting, self._again, self._lanes, self._room = places.waiting, places.again, places.lanes, places.room
@@ -163,6 +142,9 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called, or with `burst` until nothing is due."""
         settings = self._settings
+        if self._has_run:
+            raise RuntimeError("a Worker runs once: its connections are closed; make another")
+        self._has_run = True
         if not await self._join():
             return
         self.started.set()
@@ -173,10 +155,7 @@ class Worker:
         )  # fmt: skip
         rooms = [keep("presence", self._presence.run), keep("indexer", self._indexer.run)]
         rooms.append(keep("contact", lambda: self._store.contact.watch(lambda: self._store.command("PING"))))
-        if settings.promote:
-            rooms += [keep("promoter", self._promoter.run), keep("janitor", self._janitor.run)]
-            rooms += [keep("pruner", self._pruner.run)] if self._pruner.needed else []
-        background = [asyncio.create_task(room) for room in rooms]
+        background = [asyncio.create_task(room) for room in [*rooms, *self._housekeeping.rooms()]]
         claiming = asyncio.create_task(keep("claimer", self._claim))
         try:
             await self._until_stopped(claiming)
@@ -193,20 +172,18 @@ class Worker:
         await self._connections.open_reader()
         joining = asyncio.create_task(self._announce())
         stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not joining.done():
-            joining.cancel()
-            self._executor.close()
-            await self._parting.close()
-            return False
         try:
-            joining.result()
-        except BaseException:
-            self._executor.close()
-            await self._parting.close()
-            raise
-        return True
+            await asyncio.wait([joining, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if joining.done():
+                joining.result()
+                return True
+            return False
+        finally:
+            joined = joining.done() and not joining.cancelled() and joining.exception() is None
+            await end(joining, stopping)
+            if not joined:
+                self._executor.close()
+                await self._parting.close()
 
     async def _announce(self) -> None:
         await self._beginner.open()
@@ -345,7 +322,8 @@ class Worker:
             case Commit(state=state, value=value) | Finish(state=state, value=value):
                 held.failure = JobError.unpack(value) if state == JobState.FAILED else None
                 if isinstance(follows, Commit):
-                    self._committer.commit(held, follows)
+                    now_ms = self._host.producer.clock.now_ms()
+                    self._committer.commit(held, follows._replace(written_ms=now_ms))
                 else:
                     self._committer.finish(held, follows)
             case Retry():

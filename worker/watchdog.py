@@ -48,7 +48,9 @@ async def show_life(file: Path, started: asyncio.Event) -> None:
 
 
 def _write(file: Path) -> None:
-    file.write_text(f"{os.getpid()}\n", encoding="ascii")
+    new = file.with_name(f"{file.name}.{os.getpid()}")
+    new.write_text(f"{os.getpid()}\n", encoding="ascii")
+    new.replace(file)  # nobody reads half of it
 
 
 def _remove(file: Path) -> None:

@@ -111,4 +111,8 @@ def _is_redis_error(error: Exception) -> bool:
 def _drop_stdout() -> None:
     """Let the interpreter flush into nothing at its end, instead of complaining once more."""
     with contextlib.suppress(OSError, ValueError):  # a stdout without a file: nothing to flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nothing, sys.stdout.fileno())
+        finally:
+            os.close(nothing)

@@ -31,6 +31,7 @@ class Verdict(StrEnum):
     ORPHAN = "ORPHAN"
     FOREIGN = "FOREIGN"
     STALE = "STALE"
+    STRANDED = "STRANDED"
     GROUPLESS = "GROUPLESS"
 
 

@@ -103,6 +103,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "group-missing": _error("no worker is handed anything of this queue", _FIX, fixable=True),
     "entry-foreign": _warning("something else writes to this stream", f"stop it; {_FIX} removes them", fixable=True),
     "entry-stale": _warning("a delivery that counts no longer", f"{_FIX} removes it", fixable=True),
+    "entry-stranded": _error("handed out, and held by nobody", f"{_FIX} delivers its job anew", fixable=True),
     # Jobs
     "job-lost": _error("pending, and in no queue: it never runs", f"{_FIX} delivers it", fixable=True),
     "action-unwatched": _error("in progress for ever if its worker is dead", f"{_FIX} gives it a lease", fixable=True),

@@ -33,6 +33,7 @@ CODES: Final = {
     ("job", Verdict.ORPHAN): "status-orphan",
     ("entry", Verdict.FOREIGN): "entry-foreign",
     ("entry", Verdict.STALE): "entry-stale",
+    ("entry", Verdict.STRANDED): "entry-stranded",
     ("key", Verdict.ORPHAN): "key-orphan",
     ("queue", Verdict.GROUPLESS): "group-missing",
 }
@@ -48,6 +49,7 @@ _SAID: Final = {
     "status-orphan": "statuses",
     "entry-foreign": "entries",
     "entry-stale": "entries",
+    "entry-stranded": "entries",
     "key-orphan": "idempotency keys",
     "group-missing": "queues",
 }

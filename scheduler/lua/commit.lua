@@ -3,8 +3,9 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 nonce, 3 worker's name, 4 n, then n times:
---         id, function, queue, idempotency key or '', entry, token, attempt, ms since it started,
+--         id, function, queue, idempotency key or '', entry, token, attempt, ms from its start to when this was written down,
 --         state ('success' | 'failed'), result or error (msgpack), conflicts before this commit, version of the catalog,
+--         when this was written down, Redis time in ms ('': now)
 --         reads,    then for each: kind, key, the version seen (see versions.lua)
 --         scans,    then for each: SCAN_ARGS, the ids found, joined by spaces
 --         writes,   then for each: op ('put' | 'add' | 'del'), document id, data (msgpack, '' for 'del')
@@ -39,11 +40,12 @@ local catalog = redis.call('HGET', NS .. 'indexes', 'version') or '0'
 local MARKER_MS = 600 * 1000
 
 local function take_job()
-  local at = skip(12)
+  local at = skip(13)
   return {
     id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], key = ARGV[at + 3], entry = ARGV[at + 4],
     token = ARGV[at + 5], attempt = ARGV[at + 6], elapsed = tonumber(ARGV[at + 7]), state = ARGV[at + 8],
     value = ARGV[at + 9], conflicts = tonumber(ARGV[at + 10]), catalog = ARGV[at + 11],
+    late = math.max(0, now - (tonumber(ARGV[at + 12]) or now)),
     reads = take_list(3), scans = take_list(SCAN_ARGS + 1), writes = take_list(3), entries = take_list(4),
     children = take_list(CREATE_ARGS), cancels = take_list(1),
   }
@@ -98,6 +100,9 @@ local function check_effects(job)
   for i, at in ipairs(job.children) do
     local child = read_create(at)
     job.children[i] = child
+    if child.mode == 'after' then
+      child.ms = child.ms - job.late -- from the mutation's start (C2.7)
+    end
     check_create(child, job.id == '' and child.parent or '')
   end
   -- The status does not say yet what this job is about to end, and a job ends once (C5.1).
@@ -134,7 +139,7 @@ local function end_job(job)
   drop_entry(job.queue, job.entry)
   redis.call('HDEL', NS .. 'status:' .. job.id, 'entry', 'sealed')
   complete(job.id, job.state, now, job.name, job.key, job.waiters, {
-    'started', int(now - job.elapsed), 'worker', worker, 'attempts', job.attempt,
+    'started', int(now - job.late - job.elapsed), 'worker', worker, 'attempts', job.attempt,
     job.state == 'success' and 'result' or 'error', job.value,
   })
   if job.conflicts > 0 then
@@ -211,7 +216,13 @@ redis.call('SETRANGE', NS .. 'sequence', 0, '')
 local replies = {}
 for i = 1, commits do
   local job = take_job()
-  replies[i] = check(job)
+  local checked, word = pcall(check, job)
+  if not checked then
+    -- Those before it are committed: what they have made due goes on, and the promoter is woken for the rest.
+    settle_queues(now, nonce)
+    error(word, 0)
+  end
+  replies[i] = word
   if replies[i] == 'OK' then
     write(job)
   end

@@ -5,7 +5,7 @@
 --       'key', idempotency key, ''; 'queue', queue, ''
 -- Returns for each row {word, function, queue}; the last two '' but for jobs whose spec can be read and that have not ended.
 --         The word is OK, or of a job SPEC or STATUS (damaged), LOST, UNWATCHED, UNLISTED, DANGLING, ORPHAN (see judge.lua);
---         of an entry FOREIGN or STALE; of a key ORPHAN; of a queue GROUPLESS
+--         of an entry FOREIGN, STALE or STRANDED; of a key ORPHAN; of a queue GROUPLESS
 -- Again: the same.
 -- Cost  O(rows). Caller: `duestream doctor`.
 -- flags: allow-oom
@@ -17,6 +17,7 @@
 -- include: deliver
 -- include: due
 -- include: group
+-- include: stranded
 -- include: judge
 
 local reply = {}

@@ -6,6 +6,7 @@
 --   ORPHAN     the status of no job, or the idempotency key of no job, goes
 --   STATUS     a status of the wrong type is made anew, by where its job is
 --   FOREIGN, STALE  the entry leaves its stream
+--   STRANDED   so does this one, and its job gets a new delivery
 --   GROUPLESS  the group is made, from the first entry on
 --
 -- KEYS  1 '{ns}:'
@@ -22,6 +23,7 @@
 -- include: deliver
 -- include: due
 -- include: group
+-- include: stranded
 -- include: judge
 
 local now = read_clock()
@@ -77,9 +79,12 @@ local function mend_job(id, place)
 end
 
 local function mend_entry(queue, entry)
-  local word = judge_entry(queue, entry)
+  local word, id = judge_entry(queue, entry)
   if word ~= 'OK' then
     drop_entry(queue, entry)
+  end
+  if word == 'STRANDED' then
+    mend_job(id, '')
   end
   return word
 end

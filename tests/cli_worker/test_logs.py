@@ -12,7 +12,12 @@ from collections.abc import Iterator
 import pytest
 
 from scheduler.context import job_log
+from scheduler.job import JobError
+from scheduler.spec import Spec
+from scheduler.transitions import Delivery, Word
 from worker import logs
+from worker.delivery import Held
+from worker.joblog import log_answer
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +105,40 @@ def test_standard_error_is_the_default(capsys: pytest.CaptureFixture[str]) -> No
     logging.getLogger("duestream.job").warning("hello")
     assert "hello" in capsys.readouterr().err
     assert sys.stderr is not None
+
+
+def failed(function: str, error: str) -> None:
+    held = Held(Delivery("J1", "default", "1-0", "t", 1), Spec(0, 0, "default", function, "mutation", "", "", [], {}))
+    held.failure = JobError(error, "100 % gone")
+    log_answer(held, Word.OK)
+
+
+def test_failures_that_are_alike_are_told_of_once_a_minute_where_it_is_to_be_quiet() -> None:
+    """Each overdraft of a bank was a line, even with --quiet."""
+    out, now = io.StringIO(), [0.0]
+    logs.configure(-1, stream=out)
+    handler = logging.getLogger().handlers[0]
+    handler.filters[:] = [logs.FewFailures(lambda: now[0])]
+    for _ in range(42):
+        failed("bank:pay", "Overdraft")
+    failed("bank:pay", "KeyError")
+    failed("bank:give", "Overdraft")
+    logging.getLogger("duestream.worker").warning("something else")
+    now[0] = 61
+    failed("bank:pay", "Overdraft")
+    messages = [line.split(" duestream.", 1)[1].partition(" job_id=")[0] for line in out.getvalue().splitlines()]
+    assert messages == [
+        "job failed: Overdraft: 100 % gone",
+        "job failed: KeyError: 100 % gone",
+        "job failed: Overdraft: 100 % gone",
+        "worker something else",
+        "job failed: Overdraft: 100 % gone (and 41 more like it)",
+    ]
+
+
+def test_who_is_not_asked_to_be_quiet_tells_of_each_failure() -> None:
+    out = io.StringIO()
+    logs.configure(stream=out)
+    for _ in range(3):
+        failed("bank:pay", "Overdraft")
+    assert out.getvalue().count("failed: Overdraft: 100 % gone") == 3

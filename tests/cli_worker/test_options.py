@@ -67,8 +67,9 @@ def test_a_childs_command_line_says_all_that_was_decided(monkeypatch: pytest.Mon
     monkeypatch.setenv("DUESTREAM_PROCESSES", "8")
     monkeypatch.setenv("DUESTREAM_GRACE", "1s")
     settings = WorkerSettings(
-        queues=("a", "b"), concurrency=3, lease_ms=1_500, max_deliveries=2, grace_s=0.5, burst=True, promote=False
-    )
+        queues=("a", "b"), concurrency=3, lease_ms=1_500, max_deliveries=2, grace_s=0.5, burst=True, promote=False,
+        keeper=False,
+    )  # fmt: skip
     command, target, *arguments = child_arguments(settings, ["shop:app", "-v"])
     assert (command, target) == ("worker", "shop:app")
     params = parse(*arguments)
@@ -77,7 +78,7 @@ def test_a_childs_command_line_says_all_that_was_decided(monkeypatch: pytest.Mon
     assert (params["queues"], params["concurrency"], params["lease"]) == (("a", "b"), 3, 1_500)
     assert (params["max_deliveries"], params["grace"]) == (2, 500)
     assert not {"-u", "--url"} & set(arguments)  # everybody can read a command line
-    assert (params["burst"], params["no_promote"], params["verbose"]) == (True, True, True)
+    assert (params["burst"], params["no_promote"], params["no_keeper"], params["verbose"]) == (True, True, True, True)
 
 
 def test_a_child_gives_the_safety_that_was_asked_for() -> None:

@@ -70,6 +70,15 @@ def test_a_wrong_target_is_named(target: str, said: str) -> None:
         ("raise ValueError\n", "shopfront.py:1: ValueError"),
         ("import sys\nsys.exit(3)\n", "shopfront.py:2: SystemExit: 3"),
         ("def f():\n    return {}['x']\n\nf()\n", "shopfront.py:2: KeyError: 'x'"),
+        (  # what a decorator of ours refuses is said where it was given
+            "from scheduler import App\napp = App('front')\n\n@app.mutation(queue='a b')\nasync def f(ctx): ...\n",
+            "shopfront.py:4: InvalidOption: queue: expected 1 to 64 letters",
+        ),
+        (
+            "from scheduler import App\napp = App('front')\n\n@app.mutation\nasync def f(ctx, x: 'Nowhere'): ...\n",
+            "shopfront.py:4: TypeError: shopfront:f: x: the type hint cannot be used",
+        ),
+        ("from scheduler import App\napp = App('a b')\n", "shopfront.py:2: InvalidOption: namespace: expected"),
     ],
 )
 def test_an_error_of_the_module_comes_with_its_line(module: Path, source: str, said: str) -> None:

@@ -75,6 +75,17 @@ def test_a_thread_that_does_not_end_cannot_keep_the_process(
     assert "handlers still run in threads" in worker.said()
 
 
+def test_a_term_while_it_starts_ends_it(start: Start, server: EmbeddedServer, directory: Path) -> None:
+    """The first process of a container has no default for TERM: it was ignored while the app was imported, and the
+    worker went on until it was killed."""
+    (directory / "slow_import.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nfrom jobs import app\n"
+    )
+    worker = start("worker", "slow_import:app", url=server.url)
+    assert worker.code() == 128 + signal.SIGTERM
+    assert "started worker=" not in worker.said()
+
+
 def test_redis_may_be_away_at_the_start(start: Start, directory: Path) -> None:
     server = EmbeddedServer(directory / "late", persistent=False)
     url = server.start()
@@ -122,22 +133,24 @@ def test_a_stop_does_not_wait_for_redis(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "said"),
     [
-        (("worker", TARGET, "-u", "http://x"), "error: url: "),
-        (("worker", TARGET, "-w", "2", "-u", "http://x"), "error: url: "),
-        (("promoter", "-n", "jobs", "-u", "http://x"), "error: url: "),
-        (("worker", TARGET), "error: no Redis server: "),
-        (("worker", "nowhere:app"), "error: cannot import nowhere: "),
-        (("worker", TARGET, "-u", "redis://x", "-c", "0"), "error: concurrency: "),
-        (("worker", TARGET, "-u", "redis://x", "-Q", "no spaces"), "error: queue: "),
-        (("worker", TARGET, "-u", "redis://x", "--lease", "1ms"), "error: lease_ms: "),
-        (("promoter", "-n", "no spaces", "-u", "redis://x"), "error: namespace: "),
+        (("worker", TARGET, "-u", "http://x"), 2, "error: --url: "),
+        (("worker", TARGET, "-w", "2", "-u", "http://x"), 2, "error: --url: "),
+        (("promoter", "-n", "jobs", "-u", "http://x"), 2, "error: --url: "),
+        (("worker", TARGET), 1, "error: no Redis server: "),
+        (("worker", "nowhere:app"), 1, "error: cannot import nowhere: "),
+        (("worker", TARGET, "-u", "redis://x", "-c", "0"), 2, "error: --concurrency: "),
+        (("worker", TARGET, "-u", "redis://x", "-Q", "no spaces"), 2, "error: --queues: "),
+        (("worker", TARGET, "-u", "redis://x", "--lease", "1ms"), 2, "error: --lease: "),
+        (("promoter", "-n", "no spaces", "-u", "redis://x"), 2, "error: --namespace: "),
     ],
 )
-def test_what_cannot_work_is_one_line_and_exit_code_1(start: Start, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_work_is_one_line_and_an_exit_code(
+    start: Start, arguments: tuple[str, ...], code: int, said: str
+) -> None:
     process = start(*arguments)
-    assert process.code() == 1
+    assert process.code() == code
     assert process.said().startswith(said)
     assert process.said().count("\n") == 1
 

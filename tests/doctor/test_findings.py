@@ -102,6 +102,13 @@ def an_entry_that_counts_no_longer(world: World) -> None:
     world.command("XADD", world.keys.ready("q"), "*", "job", delivery.job_id, "token", delivery.token)
 
 
+@harm("entry-stranded")
+def a_consumer_was_deleted_with_what_it_held(world: World) -> str:
+    job_id = world.deliver().job_id
+    world.command("XGROUP", "DELCONSUMER", world.keys.ready("q"), GROUP, WORKER)
+    return job_id
+
+
 @harm("job-lost")
 def a_stream_was_trimmed(world: World) -> str:
     job_id = world.schedule()

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _LIMIT_BYTES = 1024 * 1024
 _ANSWER_S = 10.0
+_STOP_S = 0.05
 
 
 class Proxy:
@@ -45,7 +46,8 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._switches = Switches()
-        self._relays: dict[Relay, asyncio.Task[None]] = {}
+        self._relays: set[Relay] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
         self._connections = 0
         self._silent = False
@@ -196,6 +198,9 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(work(), self._loop).result(_ANSWER_S)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self._connections += 1
         number, parts = self._connections, urlsplit(self._upstream)
         try:
@@ -206,13 +211,13 @@ class Proxy:
         relay = Relay(number, (reader, writer), server, self._switches)
         if self._silent:
             relay.silence()
-        self._relays[relay] = cast("asyncio.Task[None]", asyncio.current_task())
+        self._relays.add(relay)
         try:
             await relay.run()
         except Exception as error:  # told when the proxy is closed
             self._broken.append(error)
         finally:
-            del self._relays[relay]
+            self._relays.discard(relay)
 
     async def _listen(self) -> None:
         if self._listener is None:
@@ -226,6 +231,8 @@ class Proxy:
 
     async def _stop(self) -> None:
         await self._unlisten()
-        for relay in list(self._relays):
-            relay.stop()
-        await asyncio.gather(*self._relays.values(), return_exceptions=True)
+        while self._tasks:
+            for relay in self._relays:
+                relay.stop()
+            await asyncio.wait(self._tasks, timeout=_STOP_S)  # one that was being accepted is a relay by then
+        await asyncio.sleep(0)  # what was aborted is closed by the loop's next turn

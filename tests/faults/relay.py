@@ -69,6 +69,8 @@ class Relay:
         """End at once, whatever is held."""
         for pump in self._pumps:
             pump.cancel()
+        for writer in (self._to_client, self._to_server):
+            writer.transport.abort()
 
     def silence(self) -> None:
         """Nothing gets through any more, in either direction, and nobody is told."""

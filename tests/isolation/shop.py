@@ -25,6 +25,7 @@ from scheduler import (
     BlockingQueryContext,
     MutationContext,
 )
+from scheduler.errors import Unavailable
 from scheduler.settings import Limits
 
 app = App(os.environ.get("ISOLATION_NAMESPACE", "isolation"), limits=Limits(result_bytes=100_000))
@@ -240,6 +241,8 @@ def fail(ctx: BlockingMutationContext, kind: str) -> Any:
     match kind:
         case "raise":
             raise Refused("with a reason")
+        case "outage":
+            raise Unavailable("Redis did not answer")
         case "exit":
             sys.exit(3)
         case "recursion":

@@ -6,7 +6,9 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,16 @@ from scheduler import App, BlockingMutationContext, ConfigurationError, InvalidO
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.keys import Keys
+from scheduler.spec import Spec
 from scheduler.store import AsyncStore, async_client
+from scheduler.transitions import Delivery
 from tests.conftest import until
 from tests.isolation.processes import is_alive
 from tests.worker.processes import ROOT
 from worker import cells
 from worker.connections import Connections
+from worker.delivery import Held
+from worker.executor import Failed
 from worker.isolation import Isolation
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -135,17 +141,36 @@ def test_not_together_with_a_transaction() -> None:
 def handler(ctx: Any) -> None: ...
 
 
-async def test_an_idle_process_ends_and_another_one_comes(app: App, url: str) -> None:
-    client = async_client(url)
-    isolation = Isolation(app, AsyncStore(Keys(app.namespace), client), RedisClock(), IndexCatalog(), idle_s=0.05)
-    await isolation.check()
-    (first,) = isolation.cells.processes
-    await until(lambda: isolation.cells.processes == [])
-    assert not is_alive(first)
-    await isolation.check()
-    assert isolation.cells.processes not in ([], [first])
+@asynccontextmanager
+async def isolation_of(app: App, url: str, idle_s: float = 60.0) -> AsyncIterator[Isolation]:
+    client, clock = async_client(url), RedisClock()
+    clock.observe(1_800_000_000_000, time.monotonic())
+    isolation = Isolation(app, AsyncStore(Keys(app.namespace), client), clock, IndexCatalog(), idle_s)
+    yield isolation
     await isolation.close()
     await client.aclose()
+
+
+async def test_an_idle_process_ends_and_another_one_comes(app: App, url: str) -> None:
+    async with isolation_of(app, url, idle_s=0.05) as isolation:
+        await isolation.check()
+        (first,) = isolation.cells.processes
+        await until(lambda: isolation.cells.processes == [])
+        assert not is_alive(first)
+        await isolation.check()
+        assert isolation.cells.processes not in ([], [first])
+
+
+@pytest.mark.parametrize(("kind", "transient", "outage"), [("raise", False, False), ("outage", True, True)])
+async def test_what_is_told_of_an_error(app: App, url: str, kind: str, transient: bool, outage: bool) -> None:
+    # C3.3: the class itself stays there.
+    function = app.functions["shop:fail"]
+    spec = Spec(0, 0, "default", function.name, "mutation", "", "", [kind], {})
+    held = Held(Delivery("0" * 26, "default", "1-0", "token", 1), spec, function=function)
+    async with isolation_of(app, url) as isolation:
+        ended = await isolation.visit(held).run()
+    assert isinstance(ended, Failed)
+    assert (ended.transient, ended.outage) == (transient, outage)
 
 
 def start_program(log: Path, *arguments: str) -> subprocess.Popen[bytes]:

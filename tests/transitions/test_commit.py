@@ -426,3 +426,35 @@ def test_a_read_of_the_wrong_type(world: World) -> None:
     commit = world.commit_of(world.deliver(), reads=[("doc", "t:1", "")], **effects(world, table="u"))
     world.break_key("doc:t:1")
     world.refuses(of(commit))
+
+
+def test_what_came_between_is_no_part_of_it(world: World) -> None:
+    # C2.7: Redis was away when it was to be committed; its start and the delays of its children are from before.
+    late, soon, at = world.request(delay=5_000), world.request(delay=900), world.request(delay=3_000)
+    at = at._replace(mode="at", ms=NOW + 3_000)
+    commit = world.commit_of(world.deliver(), children=[late, soon, at], written_ms=NOW)
+    assert world.run(transitions.commit([commit], WORKER, NOW + 2_000)) == [Word.OK]
+    job = world.job(commit.delivery.job_id)
+    assert job is not None
+    assert (job.started_time, job.completed_time) == (NOW - 7, NOW + 2_000)
+    assert (world.due(), world.ready()) == ({late.id: NOW + 5_000, at.id: NOW + 3_000}, [soon.id])
+
+
+def test_a_clock_that_went_back_takes_nothing_away(world: World) -> None:
+    child = world.request(delay=5_000)
+    commit = world.commit_of(world.deliver(), children=[child], written_ms=NOW + 60_000)
+    assert world.run(transitions.commit([commit], WORKER, NOW)) == [Word.OK]
+    assert world.due() == {child.id: NOW + 5_000}
+
+
+def test_what_was_committed_before_an_error_goes_on(world: World) -> None:
+    # C2.2: the later job of the call is refused; the children of the earlier one waited for the promoter's next look.
+    child, later = world.request(), world.request(delay=50)
+    good = world.commit_of(world.deliver(), children=[child, later])
+    bad = world.commit_of(world.deliver(), writes=[("put", "t:1", b"x")])
+    world.command("SET", world.keys.document("t:1"), "not a document")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        world.run(of(good, bad))
+    assert world.state(good.delivery.job_id) == "success"
+    assert (child.id in world.ready(), world.due()) == (True, {later.id: NOW + 50})
+    assert world.command("LLEN", world.keys.wake) == 1

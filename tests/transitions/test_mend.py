@@ -125,6 +125,19 @@ def test_a_foreign_entry(world: World, fields: tuple[str, str]) -> None:
     assert world.entries() == []
 
 
+def test_an_entry_whose_consumer_was_deleted(world: World) -> None:
+    # C7.3: no reader is ever handed it again.
+    delivery, held, fresh = world.deliver(), world.deliver(), world.schedule()
+    stream = world.keys.ready("q")
+    world.command("XCLAIM", stream, GROUP, "w2", 0, held.entry)
+    world.command("XGROUP", "DELCONSUMER", stream, GROUP, WORKER)
+    rows = [Row("entry", "q", entry) for entry, _ in world.entries()]
+    assert [one.verdict for one in world.run(examine(rows))] == [Verdict.STRANDED, Verdict.OK, Verdict.OK]
+    mended(world, rows[0], Verdict.STRANDED)
+    assert (world.commit(delivery), world.commit(held)) == (Word.LOST, Word.OK)
+    assert {one.job_id: world.commit(one) for one in world.claim()} == {delivery.job_id: Word.OK, fresh: Word.OK}
+
+
 def test_an_entry_of_a_job_that_has_ended(world: World) -> None:
     delivery = world.in_state("success")
     entry = world.command("XADD", world.keys.ready("q"), "*", "job", delivery.job_id, "token", delivery.token).decode()

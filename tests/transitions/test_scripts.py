@@ -19,12 +19,12 @@ from tests.transitions.conftest import ERROR, NOW, WORKER, World, close_world, m
 
 FOLDER = Path(scripts.__file__).parent / "lua"
 FILES = sorted(path.stem for path in FOLDER.glob("*.lua"))
-MAY_PCALL = {"renew", "sustain", "join", "leave", "sweep", "show"}
+MAY_PCALL = {"commit", "renew", "sustain", "join", "leave", "sweep", "show"}
 
 
 GIVEN = {
-    "ARGV", "KEYS", "assert", "ipairs", "math", "pairs", "redis", "string", "table", "tonumber", "tostring", "type",
-    "unpack",
+    "ARGV", "KEYS", "assert", "error", "ipairs", "math", "pairs", "pcall", "redis", "string", "table", "tonumber",
+    "tostring", "type", "unpack",
 }  # fmt: skip
 
 

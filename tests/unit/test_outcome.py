@@ -261,6 +261,15 @@ def test_a_transient_failure_there_runs_again() -> None:
     assert retry == Retry(DELIVERY, 3, 2000, "shop:place")
 
 
+def test_an_outage_there_is_an_outage() -> None:
+    # C3.3, C7.3: it waits no longer than a worker does.
+    late = held()
+    late.delivery = DELIVERY._replace(attempt=20)
+    retry = after_mutation(late, Failed(TOLD, transient=True, outage=True), Effects(), (), cap)
+    assert isinstance(retry, Retry)
+    assert retry.delay_ms == 2_000
+
+
 @pytest.mark.parametrize("ended", [Returned(b""), Failed(TOLD, transient=False), Conflicted()])
 def test_a_conflict_there_is_a_conflict(ended: Ended) -> None:
     # C6.2: whatever the handler made of it.

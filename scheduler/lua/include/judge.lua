@@ -58,6 +58,15 @@ local function judge_job(id, place)
   return judge_state(id, job.queue, status), job
 end
 
+-- Whether an entry was handed out, and nobody holds it (see stranded.lua).
+local function is_stranded(stream, entry)
+  if not has_group(stream) or #redis.call('XPENDING', stream, GROUP, entry, entry, 1) > 0 then
+    return false
+  end
+  return #redis.call('XRANGE', stream, entry, last_handed_out(stream), 'COUNT', 1) > 0
+end
+
+-- Returns the word, and the job that the entry is of.
 local function judge_entry(queue, entry)
   local found = is_of('ready:' .. queue, 'stream') and redis.call('XRANGE', NS .. 'ready:' .. queue, entry, entry)[1]
   if not found then
@@ -71,7 +80,10 @@ local function judge_entry(queue, entry)
     return 'FOREIGN'
   end
   local status = read_status(fields.job, 'state', 'token')
-  return status and (status[1] or status[2] ~= fields.token) and 'STALE' or 'OK'
+  if status and (status[1] or status[2] ~= fields.token) then
+    return 'STALE'
+  end
+  return is_stranded(NS .. 'ready:' .. queue, entry) and 'STRANDED' or 'OK', fields.job
 end
 
 local function judge_key(key)

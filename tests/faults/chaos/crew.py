@@ -25,6 +25,7 @@ class Member:
 
     Attributes:
         pid: Its process.
+        log: What it says.
         slot: The place it fills, None once it has been told to leave.
         stopped: Whether SIGSTOP holds it.
         doomed: Whether we have killed it.
@@ -32,6 +33,7 @@ class Member:
     """
 
     pid: int
+    log: Path
     slot: int | None
     stopped: bool = False
     doomed: bool = False
@@ -57,7 +59,7 @@ class Crew:
         self._settings = dict(settings)
         self._slots = slots
         self._born: list[Member] = []
-        self._unborn: list[int] = []
+        self._unborn: list[tuple[int, Path]] = []
         self._lock = threading.RLock()
         self._filling = True
         with (folder / "nursery.log").open("ab") as log:
@@ -117,8 +119,13 @@ class Crew:
         """Exits that nobody asked for: neither killed by us, nor poisoned, nor told to leave and gone with 0."""
         with self._lock:
             ended = [one for one in self._born if one.code is not None and not one.doomed]
-        wrong = [one for one in ended if one.code != POISONED and not (one.slot is None and one.code == 0)]
+        wrong = [one for one in ended if one.code != POISONED and not (one.slot is None and self._left(one))]
         return [f"worker {one.pid} ended with {one.code}" for one in wrong]
+
+    def _left(self, member: Member) -> bool:
+        """Whether one that was told to leave did: TERM ends a process that has not come to its signals yet."""
+        started = member.log.exists() and "started worker=" in member.log.read_text(errors="replace")
+        return member.code == 0 or (member.code == -signal.SIGTERM and not started)
 
     @property
     def born(self) -> int:
@@ -142,8 +149,8 @@ class Crew:
 
     def _fill(self, slot: int) -> None:
         with self._lock:
-            self._unborn.append(slot)
-            log = self._folder / f"worker-{len(self._born) + len(self._unborn):04}.log"
+            log = self._folder / f"worker-{len(self._born) + len(self._unborn) + 1:04}.log"
+            self._unborn.append((slot, log))
             wanted = {"url": self._url, "log": str(log), "settings": self._settings}
             assert self._nursery.stdin is not None
             self._nursery.stdin.write(json.dumps(wanted).encode() + b"\n")
@@ -155,7 +162,8 @@ class Crew:
             word, *numbers = line.decode().split()
             with self._lock:
                 if word == "born":
-                    self._born.append(Member(int(numbers[0]), self._unborn.pop(0)))
+                    slot, log = self._unborn.pop(0)
+                    self._born.append(Member(int(numbers[0]), log, slot))
                 else:
                     self._bury(int(numbers[0]), int(numbers[1]))
 

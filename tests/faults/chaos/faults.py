@@ -224,11 +224,14 @@ class Forget(Fault):
 
     def inject(self, world: World) -> bool:
         ready = world.keys.ready("default")
-        found: Any = world.server.admin.xinfo_consumers(ready, GROUP)
-        holding = [one["name"] for one in found if one["pending"]]
-        if not holding:
+        try:
+            found: Any = world.server.admin.xinfo_consumers(ready, GROUP)
+            holding = [one["name"] for one in found if one["pending"]]
+            if not holding:
+                return False
+            taken = int(world.server.admin.xgroup_delconsumer(ready, GROUP, self.choose(sorted(holding))))
+        except redis.ResponseError:  # the group has been destroyed, and nobody has made it again yet
             return False
-        taken = int(world.server.admin.xgroup_delconsumer(ready, GROUP, self.choose(sorted(holding))))
         world.details["entries of deleted consumers"] += taken
         return taken > 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +73,30 @@ def processes_with(variable: str) -> list[str]:
     return found
 
 
-def prune_all(url: str, keys: Keys) -> int:
-    """Remove all records and traces of workers that are past their time; returns how many records."""
+def connections(server: Any) -> list[str]:
+    """The server's clients besides the one that asks."""
+    own = server.client_id()
+    shown = ("addr", "age", "idle", "cmd", "lib-name")
+    others = [one for one in server.client_list(_type="normal") if int(one["id"]) != own]
+    return [", ".join(f"{name} {one.get(name)}" for name in shown) for one in others]
+
+
+def pass_time(server: Any, found: Mapping[str, tuple[str, int]]) -> None:
+    """Remove what the server would remove by itself in time: all keys that have one."""
+    for key, (_, ttl_ms) in found.items():
+        if ttl_ms >= 0:
+            server.delete(key)
+
+
+def prune_all(url: str, keys: Keys, now_ms: int) -> int:
+    """Remove all records and traces of workers that are past their time at `now_ms`; returns how many records."""
     store, removed = BlockingStore(keys, blocking_client(url)), 0
     try:
         more = True
         while more:
-            gone, more = store.run(transitions.prune(BATCH))
+            gone, more = store.run(transitions.prune(BATCH, now_ms))
             removed += gone
-        while store.run(transitions.sweep(1, BATCH)):
+        while store.run(transitions.sweep(1, BATCH, now_ms)):
             pass
     finally:
         store.close()
@@ -99,6 +114,12 @@ def settled_memory(server: Any, goal: int | None = None, timeout_s: float = 10.0
             break
         least = min(least, now)
     return least
+
+
+def memory_stats(server: Any) -> dict[str, int]:
+    """Where the memory is, as the server tells it."""
+    found: dict[Any, Any] = server.memory_stats()
+    return {str(name): int(value) for name, value in found.items() if isinstance(value, int)}
 
 
 def _memory(server: Any) -> int:

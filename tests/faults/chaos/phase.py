@@ -32,15 +32,15 @@ from tests.faults.proxy import Proxy
 from tests.worker.processes import wait_until
 
 WORKERS, CONCURRENCY = 4, 16
-MAX_DELIVERIES = 8
-"""Few enough for poison to end; so many deaths in a row happen to no other job."""
-
 GRACE_S = 1.0
-POISONS = 2
+POISONS, POISON_S = 1, 40
+"""How many of each kind, and how long one may take to be given up, with its pauses: no shorter phase has any."""
+
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
+DURABILITY = {columns.FSYNC: "fsync", columns.POWER_CUT: "memory", columns.REPLICA: "replica", columns.QUIET: "fsync"}
 PROMISES = {columns.QUIET: columns.FSYNC}
-ORPHANS_S = 5.0
-"""What belongs to a worker has to notice its death."""
+LEFT_S = 5.0
+"""What belongs to a worker has to notice its death within so long."""
 
 PATIENCE_S = 60.0
 """How long a drain is watched: past its limit it is a violation, and what is left is looked at."""
@@ -111,18 +111,27 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
         server.sample()
     proxy = opened.enter_context(Proxy(server.url))
     environment = {LOG: str(place.folder / "actions.log"), SERVER: proxy.url, RUN: str(place.folder)}
-    settings = {"lease_ms": round(LEASE_S * 1000), "concurrency": CONCURRENCY, "max_deliveries": MAX_DELIVERIES,
-                "grace_s": GRACE_S}  # fmt: skip
+    settings = {
+        "lease_ms": round(LEASE_S * 1000),
+        "concurrency": CONCURRENCY,
+        "durability": DURABILITY[phase.name],
+        "max_deliveries": states.MAX_DELIVERIES,
+        "grace_s": GRACE_S,
+    }
     crew = Crew(proxy.url, place.folder, environment, settings, WORKERS)
     opened.callback(crew.close)
-    producers = Producers(proxy.url, _plan(phase), ledger, random.Random(phase.seed))
+    producers = Producers(
+        proxy.url, _plan(phase), ledger, random.Random(phase.seed), lambda: world.server.entries(keys.ready("default"))
+    )
+    opened.callback(producers.stop)
     world = World(phase.name, server, proxy, crew, producers, keys, add_server, replica)
     wait_until(lambda: world.server.admin.zcard(keys.workers) == WORKERS, what="the workers' joining")
     return world
 
 
 def _plan(phase: Phase) -> list[Any]:
-    return planned(phase.seed, phase.jobs, phase.seconds, POISONS if phase.faults else 0)
+    poisons = POISONS if phase.faults and phase.seconds >= POISON_S else 0
+    return planned(phase.seed, phase.jobs, phase.seconds, poisons)
 
 
 def _warm_up(world: World, rest: Rest) -> None:
@@ -131,6 +140,7 @@ def _warm_up(world: World, rest: Rest) -> None:
         scheduler.result(scheduler.run_after(0, open_accounts, ACCOUNTS, OPENING), timeout=20)
     rest.before = [inventory.footprint(one.pid) for one in world.crew.alive()]
     rest.memory_before = inventory.settled_memory(world.server.admin)
+    rest.memory_stats.append(inventory.memory_stats(world.server.admin))
 
 
 def _break(phase: Phase, world: World, tell: Callable[[str], None]) -> float:
@@ -168,22 +178,30 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     rest.workers, rest.exits = crew.born, crew.misbehaved()
     crew.close()
     mine = f"{RUN}={place.folder}"
-    deadline = time.monotonic() + ORPHANS_S
-    while (orphans := inventory.processes_with(mine)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    rest.orphans = orphans
+    rest.orphans = _left_of(lambda: inventory.processes_with(mine))
     world.proxy.cut_all()  # those on which something was swallowed do not notice that one end is gone
-    wait_until(lambda: world.proxy.connected == 0, what="the end of the proxy's connections")
-    rest.connections = [str(one) for one in server.client_list(_type="normal") if int(one["id"]) != server.client_id()]
+    server.connection_pool.disconnect()  # our own, one for each thread that has asked
+    rest.connections = _left_of(lambda: inventory.connections(server))
     rest.complaints = [f"{log.name} has a traceback" for log in sorted(place.folder.glob("*.log"))
                        if "Traceback" in log.read_text(errors="replace")]  # fmt: skip
     _remove_documents(world)
     later_ms = world.server.now_ms() + inventory.LATER_S * 1000
-    world.server.set_clock(inventory.LATER_S)
-    wait_until(lambda: world.server.now_ms() >= later_ms, what="the end of time")
-    inventory.prune_all(url, world.keys)
+    if place.faketime is not None:
+        world.server.set_clock(inventory.LATER_S)
+        wait_until(lambda: world.server.now_ms() >= later_ms, what="the end of time")
+    inventory.pass_time(server, inventory.all_keys(server))
+    inventory.prune_all(url, world.keys, later_ms)
     goal = round(rest.memory_before * (1 + MEMORY_SHARE))
     rest.memory_after = inventory.settled_memory(server, goal)
+    rest.memory_stats.append(inventory.memory_stats(server))
+
+
+def _left_of(look: Callable[[], list[str]]) -> list[str]:
+    """What is still there when it had time to notice that its worker is gone."""
+    deadline = time.monotonic() + LEFT_S
+    while (left := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
 
 
 def _remove_documents(world: World) -> None:

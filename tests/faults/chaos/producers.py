@@ -20,6 +20,9 @@ MOST_AT_ONCE = 20
 CANCELED_AT_ONCE = 60
 LOOKED_AT_ONCE = 20
 LOOK_EVERY_S = 0.25
+MOST_WAITING = 300
+"""What a slow machine does in a few seconds: it takes longer for the calls, not for what comes after the last fault."""
+
 SPARED = frozenset({"transact", "transact_in_a_thread", "forgotten"})
 """Functions whose jobs no storm cancels: their checks need to know what they did."""
 
@@ -32,27 +35,28 @@ class Producers:
         planned: The calls, by time.
         ledger: Where answers are noted.
         dice: What is canceled and looked at.
+        backlog: How many jobs wait for a worker: with too many, calls are made later.
     """
 
-    def __init__(self, url: str, planned: Sequence[Planned], ledger: Ledger, dice: random.Random) -> None:
+    def __init__(
+        self,
+        url: str,
+        planned: Sequence[Planned],
+        ledger: Ledger,
+        dice: random.Random,
+        backlog: Callable[[], int],
+    ) -> None:
         self._url = url
         self._planned = planned
         self._ledger = ledger
         self._dice = dice
+        self._backlog = backlog
         self._storms: deque[float] = deque()
         self._over = threading.Event()
         self._failed: list[BaseException] = []
         self._started = 0.0
-        self._makers = [
-            threading.Thread(
-                target=self._guard, args=(self._produce, planned[n::PRODUCERS]), name=f"chaos-producer-{n}"
-            )
-            for n in range(PRODUCERS)
-        ]
-        self._others = [
-            threading.Thread(target=self._guard, args=(work,), name=f"chaos-{work.__name__}")
-            for work in (self._cancel, self._watch)
-        ]
+        self._makers = [self._thread(self._produce, planned[n::PRODUCERS]) for n in range(PRODUCERS)]
+        self._others = [self._thread(self._cancel), self._thread(self._watch)]
 
     def start(self) -> None:
         """From now on."""
@@ -63,11 +67,6 @@ class Producers:
     def storm(self, pick: float) -> None:
         """Cancel many jobs in a moment."""
         self._storms.append(pick)
-
-    @property
-    def storms_left(self) -> int:
-        """Storms that have not begun yet."""
-        return len(self._storms)
 
     def wait(self) -> None:
         """Until every call is made; raises what went wrong in a thread."""
@@ -81,6 +80,13 @@ class Producers:
         if self._failed:
             raise self._failed[0]
 
+    def stop(self) -> None:
+        """Make no more calls."""
+        self._over.set()
+
+    def _thread(self, work: Callable[..., None], *args: object) -> threading.Thread:
+        return threading.Thread(target=self._guard, args=(work, *args), name=f"chaos{work.__name__}", daemon=True)
+
     def _guard(self, work: Callable[..., None], *args: object) -> None:
         try:
             with SyncScheduler(app, url=self._url) as scheduler:
@@ -92,8 +98,10 @@ class Producers:
 
     def _produce(self, scheduler: SyncScheduler, mine: Sequence[Planned]) -> None:
         waiting = deque(mine)
-        while waiting:
+        while waiting and not self._over.is_set():
             time.sleep(max(0.0, self._started + waiting[0].at_s - time.monotonic()))
+            while self._backlog() > MOST_WAITING and not self._over.wait(0.05):
+                pass
             now_s = time.monotonic() - self._started
             batch: list[Planned] = []
             while waiting and waiting[0].at_s <= now_s and len(batch) < MOST_AT_ONCE:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import ACCOUNT
 from tests.faults.corpus.app import make_app
 from tests.faults.corpus.arguments import TAKEN, UNSTORABLE
 from tests.faults.corpus.stage import Stage, raised
@@ -13,10 +14,10 @@ from tests.faults.corpus.times import DELAYS, TIMESTAMPS
 
 
 @pytest.fixture(scope="package")
-def long_lived_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def long_lived_stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One worker for all cases: what one leaves behind would show in the next."""
     app = make_app({case.id: case for case in (*DELAYS, *TIMESTAMPS, *UNSTORABLE)}, {case.id: case for case in TAKEN})
-    with raised(app, tmp_path_factory.mktemp("corpus")) as stage:
+    with raised(app, tmp_path_factory.mktemp("corpus"), request.config.stash[ACCOUNT]) as stage:
         stage.check_alive()
         yield stage
 

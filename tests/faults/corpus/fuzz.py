@@ -35,6 +35,7 @@ from tests.faults.corpus.app import make_app
 from tests.faults.corpus.mutate import Mutator
 from tests.faults.corpus.raw import spec
 from tests.faults.corpus.stage import Stage, raised
+from tests.leaks import Account
 
 SHARE: Final = 10
 """Of so many payloads one more goes through Redis and the worker too."""
@@ -186,7 +187,7 @@ def check(count: int, seed: int, folder: Path) -> Tally:
     assert not [outcome for outcome in tally.outcomes if outcome.endswith("says nothing")]
     assert tally.slowest_s < MOST_S, f"{tally.slowest_s:.2f} s for {tally.slowest!r}"
     assert grown_mb < MOST_MB, f"{grown_mb} MB more at the peak"
-    with raised(make_app({}, {}), folder) as stage:
+    with raised(make_app({}, {}), folder, Account()) as stage:
         run_all(count // SHARE, seed, stage, tally)
         stage.check_alive()
         stage.check_idle()

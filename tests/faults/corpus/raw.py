@@ -251,8 +251,6 @@ DOCUMENTS: dict[str, Mapping[str, bytes]] = {
 }
 """What a document becomes: whoever reads it is told which one is damaged, and no other is."""
 
-NOISE: Final = {"string": b"noise", "hash": {"noise": b"1"}, "list": [b"noise"], "set": [b"noise"]}
-
 WRONG_TYPES: tuple[tuple[str, str], ...] = (
     ("due:default", "string"),
     ("due:default", "hash"),

@@ -17,6 +17,7 @@ from scheduler import App, EmbeddedServer, Job, Scheduler, SyncScheduler
 from scheduler.cli import cli
 from scheduler.keys import GROUP, Keys
 from scheduler.store import BlockingStore, blocking_client
+from tests.leaks import Account
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -145,10 +146,11 @@ class Stage:
 
 
 @contextlib.contextmanager
-def raised(app: App, folder: Path, **settings: Any) -> Iterator[Stage]:
+def raised(app: App, folder: Path, account: Account, **settings: Any) -> Iterator[Stage]:
     """A stage for an app, on a server of its own."""
     with (
         EmbeddedServer(folder, persistent=False) as server,
+        account.of_living_worker(server.url),
         LivingWorker(app, server.url, **settings) as worker,
         SyncScheduler(app, url=server.url) as blocking,
         contextlib.closing(BlockingStore(Keys(app.namespace), blocking_client(server.url))) as store,

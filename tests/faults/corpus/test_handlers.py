@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from scheduler import ActionContext, App, JobState, MutationContext
+from tests.conftest import ACCOUNT
 from tests.faults.corpus.handlers import (
     ANYWHERE,
     IN_A_THREAD,
@@ -37,7 +38,7 @@ def function_of(case: tuple[str, Ending]) -> str:
 
 
 @pytest.fixture(scope="module")
-def long_lived_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def long_lived_stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One worker for all endings."""
     app = App("corpus")
 
@@ -52,7 +53,7 @@ def long_lived_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage
     for case in CASES:
         kind, ending = case
         getattr(app, kind)(name=function_of(case), timeout=ending.timeout)(handler_of(ending))
-    with raised(app, tmp_path_factory.mktemp("handlers")) as stage:
+    with raised(app, tmp_path_factory.mktemp("handlers"), request.config.stash[ACCOUNT]) as stage:
         stage.check_alive()
         yield stage
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import JobState
+from tests.conftest import ACCOUNT
 from tests.faults.corpus.killers import KILLERS, make_app
 from tests.faults.corpus.stage import DEADLINE_S, Stage, raised
 from tests.worker.processes import WorkerProcess, wait_until
@@ -17,10 +18,10 @@ CASES = [(name, kind) for name in KILLERS for kind in ("mutation", "action")]
 
 
 @pytest.fixture(scope="module")
-def survivors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def survivors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A worker that takes none of these jobs, and judges those that do: after the first death a mutation fails."""
     folder = tmp_path_factory.mktemp("killers")
-    with raised(make_app(NAMESPACE), folder, lease_ms=1_000, max_deliveries=1) as stage:
+    with raised(make_app(NAMESPACE), folder, request.config.stash[ACCOUNT], lease_ms=1_000, max_deliveries=1) as stage:
         yield stage
 
 

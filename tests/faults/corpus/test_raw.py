@@ -21,14 +21,11 @@ LATER = 3_600_000
 
 def plant(stage: Stage, name: str, kind: str) -> None:
     """Put a key of a type there."""
-    key, noise = stage.keys.prefix + name, raw.NOISE[kind]
-    stage.store.execute("DEL", key)
-    if isinstance(noise, bytes):
-        stage.store.execute("SET", key, noise)
-    elif isinstance(noise, dict):
-        stage.store.execute("HSET", key, *(part for pair in noise.items() for part in pair))
-    else:
-        stage.store.execute("RPUSH" if kind == "list" else "SADD", key, *noise)
+    command = {"string": "SET", "hash": "HSET", "list": "RPUSH"}[kind]
+    noise = ("noise", "1") if kind == "hash" else ("noise",)
+    # In one step: the worker makes a stream that is missing again at once.
+    script = "redis.call('DEL', KEYS[1]) return redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
+    stage.store.execute("EVAL", script, 1, stage.keys.prefix + name, command, *noise)
 
 
 def make_due(stage: Stage, *job_ids: str | bytes, queue: str = "default") -> None:
@@ -110,10 +107,13 @@ def test_a_damaged_record_is_shown_and_hides_no_other(stage: Stage, name: str) -
     stage.store.execute("HSET", stage.keys.status(broken), *fields)
     listed = {job.id: job for job in stage.blocking.list(limit=1_000).jobs}
     assert listed[sound].result == 1
-    assert listed[broken] == stage.run_async(lambda client: client.get(broken))
+    job = stage.run_async(lambda client: client.get(broken))
+    assert job is not None
+    if name != "completed in the year 30,000":  # a list is of what had ended when it began
+        assert listed[broken] == job
     for words in (("job", "show", broken), ("job", "show", broken, "--json"), ("job", "list")):
         assert stage.cli(*words).exit_code == 0, stage.cli(*words).output
-    if listed[broken].state.final and "state" not in raw.ENDED[name] and "result" in raw.ENDED[name]:
+    if job.state.final and "state" not in raw.ENDED[name] and "result" in raw.ENDED[name]:
         with pytest.raises(DamagedData, match=broken):
             stage.blocking.result(broken, timeout=1)
     forget(stage, broken)

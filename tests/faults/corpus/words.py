@@ -95,7 +95,7 @@ REFUSALS = (
     refused("positional arguments", *_TAKE, "--args", "[1, 2, 3]"),
     refused("unexpected argument", *_TAKE, "--args", '{"\\ud800": 1}'),
     refused("no record of it", "job", "show", "01JD6Q2M8XK0T9V4W5Y7Z3ABCD"),
-    refused("Redis did not answer", "info", "--url", "redis://127.0.0.1:1/0"),
+    refused("did not answer", "info", "--url", "redis://127.0.0.1:1/0", "--redis-timeout", "1s"),
     refused("there is no module", "info", "--app", "nowhere_at_all:app"),
     refused("expected an App", "info", "--app", "json:dumps"),
     refused("expected '<table>:<key>'", "db", "get", "x"),

@@ -9,8 +9,6 @@ from tests.faults.chaos import columns
 from tests.faults.chaos.books import Books
 from tests.faults.chaos.invariants.finding import Finding
 
-NEVER_LOGS = frozenset({"chaos:poison"})
-
 
 def check(books: Books) -> Iterator[Finding]:
     """Compare the log with the records (C3.5)."""

@@ -34,6 +34,7 @@ class Rest:
         before, after: What the workers had open when the first of them had begun, and at the end.
         orphans: Processes of ours that outlived the crew.
         connections: Clients of the server that are left when all of ours are closed.
+        memory_stats: Where it was before and after, as the server tells.
         memory_before, memory_after: Of the server, without records and documents, in bytes.
         exits: Exits of workers that nobody asked for.
         complaints: What workers logged of things that must not happen.
@@ -46,6 +47,7 @@ class Rest:
     after: list[Footprint] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
     connections: list[str] = field(default_factory=list)
+    memory_stats: list[dict[str, int]] = field(default_factory=list)
     memory_before: int = 0
     memory_after: int = 0
     workers: int = 0
@@ -89,10 +91,12 @@ def _records(rest: Rest, books: Books) -> Finding:
 
 def _memory(rest: Rest) -> Finding:
     finding, grown = Finding(6, "memory is back within 5 %"), rest.memory_after - rest.memory_before
-    finding.check(
-        grown <= MEMORY_SHARE * rest.memory_before,
-        f"the server had {rest.memory_before:,} bytes without records, and has {rest.memory_after:,}",
-    )
+    said = f"the server had {rest.memory_before:,} bytes without records, and has {rest.memory_after:,}"
+    if rest.memory_stats:
+        before, after = rest.memory_stats
+        most = sorted(after, key=lambda name: before.get(name, 0) - after[name])[:8]
+        said += ", most in " + ", ".join(f"{name} {before.get(name, 0):,} -> {after[name]:,}" for name in most)
+    finding.check(grown <= MEMORY_SHARE * rest.memory_before, said)
     return finding
 
 
