@@ -33,6 +33,7 @@ from scheduler.cli import cli
 from scheduler.keys import Keys
 from scheduler.rights import SCRIPTS, SENDS, Role, check_rights, commands_of, rules
 from scheduler.store import BlockingStore, blocking_client
+from scheduler.transitions import Transition
 from tests import acl
 from tests.conftest import running, until
 from tests.servers import program
@@ -55,8 +56,13 @@ class Server:
     def of(self, role: Role) -> str:
         return self.url.replace("redis://", f"redis://shop-{role}:{PASSWORD}@")
 
-    def store(self, role: Role, namespace: str = "shop") -> BlockingStore:
-        return BlockingStore(Keys(namespace), blocking_client(self.of(role)))
+    def ask(self, role: Role, transition: Transition[Any], namespace: str = "shop") -> Any:
+        """Run a transition as the user of a role."""
+        store = BlockingStore(Keys(namespace), blocking_client(self.of(role)))
+        try:
+            return store.run(transition)
+        finally:
+            store.close()
 
     def run(self, *words: str, role: Role = Role.OPERATOR) -> str:
         """A command line that must succeed."""
@@ -173,7 +179,7 @@ def test_a_role_is_denied_all_else(server: Server, role: Role) -> None:
 @pytest.mark.parametrize("role", Role)
 def test_a_role_may_send_each_of_its_commands(server: Server, role: Role) -> None:
     # The server's own answer, command by command: the one for the number of words that the command takes.
-    server.store(role).run(check_rights(Role.WORKER if role is Role.WORKER else Role.PRODUCER, Keys("shop")))
+    server.ask(role, check_rights(role, Keys("shop")))
     for command in commands_of(role):
         for keys in ("{shop}:x", "{attic}:x"):
             said = {_dryrun(server, role, [*command.split("|"), *[keys] * count]) for count in range(6)}
@@ -219,10 +225,9 @@ async def _promote(server: Server) -> None:
 def test_a_user_of_another_app_is_no_user_of_this_one(server: Server) -> None:
     for role in Role:
         with pytest.raises(ConfigurationError, match="permission"):
-            server.store(role, "attic").run(transitions.count())
-    store = server.store(Role.WORKER, "shop")
+            server.ask(role, transitions.count(), "attic")
     with pytest.raises(ConfigurationError, match="lacks rights of a worker") as no:
-        store.run(check_rights(Role.WORKER, Keys("attic")))
+        server.ask(Role.WORKER, check_rights(Role.WORKER, Keys("attic")))
     assert "+zadd" in str(no.value)
     assert "+time" not in str(no.value)
 
@@ -236,7 +241,7 @@ def test_a_script_that_was_stopped_is_an_error_of_the_configuration(server: Serv
         server.admin("ACL", "SETUSER", "shop-producer", "resetkeys", "~{shop}:", "~{shop}:queues")
     server.admin("SADD", "{shop}:queues", "default")
     with pytest.raises(ConfigurationError, match="lacks a permission"):
-        server.store(Role.PRODUCER).run(transitions.count())
+        server.ask(Role.PRODUCER, transitions.count())
 
 
 # The table
@@ -305,7 +310,6 @@ def test_a_user_or_namespace_that_cannot_be_is_refused() -> None:
 
 
 def test_the_namespace_is_that_of_the_only_app(server: Server) -> None:
-    server.store(Role.PRODUCER).command("ZRANGE", "{shop}:x", 0, 1)
     server.admin("SADD", "{shop}:queues", "default")
     env = {"REDIS_URL": server.url, "DUESTREAM_NAMESPACE": None}
     found = CliRunner(env=env).invoke(cli, ["acl", "producer", "--json"])
