@@ -62,7 +62,7 @@ class WorkerSettings:
         _at_least("concurrency", self.concurrency, 1, 10_000)
         _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000, " milliseconds")
         _at_least("max_deliveries", self.max_deliveries, 1, 1_000)
-        for name in ("burst", "promote"):
+        for name in ("burst", "promote", "keeper", "vouch_fsync"):
             check_flag(name, getattr(self, name))
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise InvalidOption(
