@@ -35,13 +35,14 @@ from scheduler.transaction import Transaction
 from scheduler.transitions import Delivery
 from worker import address, relay
 from worker.address import Address
-from worker.cell import end_group
 from worker.cell_store import CellStore
 from worker.delivery import Held
-from worker.executor import Ended, Executor, Raised, Returned
+from worker.ended import Ended, Raised, Returned
+from worker.errand import Ending, Errand
+from worker.executor import Executor
 from worker.frames import Frame, Say
+from worker.guard import end_group
 from worker.host import WorkerHost
-from worker.isolation import Ending, Errand
 from worker.line import Line
 from worker.outcome import describe
 from worker.persistence import Persistence

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from scheduler import scripts
 from scheduler.store import AsyncRunner
 from scheduler.transitions import Transition
+from worker.errand import ERRORS
 from worker.frames import Say
-from worker.isolation import ERRORS
 from worker.line import Line
 
 T = TypeVar("T")

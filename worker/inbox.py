@@ -23,7 +23,8 @@ from scheduler.store import ServerError
 from scheduler.transitions import Commit, Retry, Seal, Word
 from worker.committer import BATCH
 from worker.delivery import Held
-from worker.executor import Executor, Raised
+from worker.ended import Raised
+from worker.executor import Executor
 from worker.host import WorkerHost
 from worker.outcome import Next, Nothing, after_conflict, after_mutation, after_transient, describe
 from worker.persistence import Persistence

@@ -14,7 +14,7 @@ from typing import Protocol
 from scheduler.transitions import Retry
 from worker.committer import Committer
 from worker.delivery import Held, Interruption
-from worker.executor import Interrupted
+from worker.ended import Interrupted
 from worker.lanes import Lanes
 from worker.lease import Lease
 from worker.outcome import Again, Next, Nothing, after_action, after_mutation, give_back

@@ -13,7 +13,7 @@ from scheduler.job import JobError, JobState
 from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry
 from worker.delivery import Held, Interruption
-from worker.executor import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
+from worker.ended import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 
 _TRANSIENT_MS = (500, 2 * 3600 * 1000)
 _OUTAGE_MS = (500, 2_000)

@@ -28,7 +28,7 @@ from tests.worker.processes import ROOT
 from worker import cells
 from worker.connections import Connections
 from worker.delivery import Held
-from worker.executor import Failed
+from worker.ended import Failed
 from worker.isolation import Isolation
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
