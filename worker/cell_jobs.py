@@ -44,7 +44,7 @@ from worker.frames import Frame, Say
 from worker.guard import end_group
 from worker.host import WorkerHost
 from worker.line import Line
-from worker.outcome import describe
+from worker.outcome import describe, transient_of
 from worker.persistence import Persistence
 
 _PR_SET_PDEATHSIG = 1
@@ -133,9 +133,8 @@ class Cell:
             case Returned(value):
                 return Ending("returned", value, transient=False, outage=False, effects=packed)
             case Raised(error):
-                transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *function.transient)
-                outage = isinstance(error, Unavailable)
-                return Ending("raised", describe(error).pack(), isinstance(error, transient), outage, packed)
+                passes = isinstance(error, transient_of(self._app, function))
+                return Ending("raised", describe(error).pack(), passes, isinstance(error, Unavailable), packed)
         return Ending("conflicted", b"", transient=False, outage=False, effects=packed)
 
     async def _refresh(self) -> None:

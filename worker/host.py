@@ -25,15 +25,13 @@ from scheduler.reading import Check, Question, Read, Reader, SerialReader, Surve
 from scheduler.store import AsyncRunner, ServerError
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
-from worker.at_once import run_at_once
+from worker.at_once import CONFLICT_MS, TRIES, run_at_once
 from worker.executor import Executor
 from worker.in_time import in_time
 from worker.persistence import Persistence
 
 T = TypeVar("T")
 
-_TRIES = 5
-_CONFLICT_MS = (10, 1_000)
 _READ_DOCUMENTS, _CHECKED_DOCUMENTS = 1_000, 4_000
 """Documents that one call may look at: a few ms of the server."""
 
@@ -93,7 +91,7 @@ class WorkerHost:
         """
         if function.transaction is not None:
             return await run_at_once(self, self._executor, self._persistence, function, parent, args, kwargs)
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, TRIES + 1):
             transaction, started = self.transaction(), time.monotonic()
             ctx = MutationContext(
                 self,
@@ -116,8 +114,8 @@ class WorkerHost:
                     raise
             finally:
                 transaction.close()
-            await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
-        raise TooManyConflicts(f"{function.name}: what it read was changed by others {_TRIES} times in a row")
+            await asyncio.sleep(jittered_ms(attempt, *CONFLICT_MS) / 1000)
+        raise TooManyConflicts(f"{function.name}: what it read was changed by others {TRIES} times in a row")
 
     async def run_query(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
         """Run a query on one consistent state; up to five times if others change what it reads meanwhile.
@@ -126,7 +124,7 @@ class WorkerHost:
             TooManyConflicts: The fifth time was in vain too.
             Exception: What the handler raised.
         """
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, TRIES + 1):
             transaction = self.transaction()
             now_ms = self.producer.clock.now_ms()
             ctx = QueryContext(self, transaction, self.reader(), parent, function.name, now_ms)
@@ -141,8 +139,8 @@ class WorkerHost:
                     raise
             finally:
                 transaction.close()
-            await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
-        raise TooManyConflicts(f"{function.name}: what it read was changed by others {_TRIES} times in a row")
+            await asyncio.sleep(jittered_ms(attempt, *CONFLICT_MS) / 1000)
+        raise TooManyConflicts(f"{function.name}: what it read was changed by others {TRIES} times in a row")
 
     async def _commit(self, function: AnyFunction, transaction: Transaction, started: float) -> bool:
         elapsed_ms = int((time.monotonic() - started) * 1000)

@@ -51,6 +51,7 @@ from worker.outcome import (
     after_stale,
     after_transient,
     give_back,
+    transient_of,
 )
 from worker.parting import Parting
 from worker.persistence import Persistence
@@ -308,11 +309,10 @@ class Worker:
         else:
             transaction = held.transaction = self._host.transaction()
             ended = await self._executor.run_mutation(held, held.function, self._host, held.transaction)
-        transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *held.function.transient)
         held.contended = transaction.contended
         if transaction.conflicted and held.interruption is None:
             held.conflicts += 1
-        return after_mutation(held, ended, transaction, transient)
+        return after_mutation(held, ended, transaction, transient_of(self._app, held.function))
 
     # From the handler to the record
 
