@@ -14,6 +14,7 @@ from typing import Any, Final
 from scheduler import transitions
 from scheduler.job import FINAL, JobState
 from scheduler.keys import GROUP, Keys
+from scheduler.leases import DEFAULT_LEASE_MS
 from scheduler.operations import Steps
 from scheduler.table import Index
 from scheduler.transitions import Catalog
@@ -65,7 +66,7 @@ class WorkerView:
     running: int = 0
     python: str = ""
     version: str = ""
-    lease_ms: int = 10_000
+    lease_ms: int = DEFAULT_LEASE_MS
 
     @property
     def alive(self) -> bool:
@@ -234,7 +235,7 @@ def _worker(name: str, seen_ms: int, fields: Mapping[str, bytes]) -> WorkerView:
         running=_whole(text.get("running", "")) or 0,
         python=text.get("python", ""),
         version=text.get("version", ""),
-        lease_ms=_whole(text.get("lease_ms", "")) or 10_000,
+        lease_ms=_whole(text.get("lease_ms", "")) or DEFAULT_LEASE_MS,
     )
 
 

@@ -11,6 +11,7 @@ from scheduler import transitions
 from scheduler.backoff import Outage
 from scheduler.ending import end
 from scheduler.errors import Unavailable
+from scheduler.leases import DEFAULT_LEASE_MS
 from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError
 from scheduler.transitions import Lead
 
@@ -41,7 +42,7 @@ class Promoter:
         listener: AsyncStore,
         name: str,
         outage: Outage,
-        lease_ms: int = 10_000,
+        lease_ms: int = DEFAULT_LEASE_MS,
         observe: Callable[[int, float], None] = lambda *_: None,
     ) -> None:
         self._store = store

@@ -14,9 +14,11 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from scheduler import scripts
 from scheduler.call import Request
 from scheduler.description import read_description
+from scheduler.digits import count_of
 from scheduler.errors import DamagedData
 from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.keyring import Keyring
+from scheduler.leases import DEFAULT_MAX_DELIVERIES
 from scheduler.scripts import Script
 
 T = TypeVar("T")
@@ -330,7 +332,11 @@ def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transitio
 
 
 def retry(
-    retries: Sequence[Retry], clock_ms: int | None = None, *, worker: str = "", max_deliveries: int = 5
+    retries: Sequence[Retry],
+    clock_ms: int | None = None,
+    *,
+    worker: str = "",
+    max_deliveries: int = DEFAULT_MAX_DELIVERIES,
 ) -> Transition[list[Word]]:
     """Give deliveries back. Reads OK | FAILED, for a death past `max_deliveries` | LOST for each."""
     argv: list[Argument] = [_clock(clock_ms), nonce(), worker, max_deliveries, len(retries)]
@@ -501,7 +507,7 @@ def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
     def parse(reply: Any) -> Catalog:
         states = zip(reply[1::2], reply[2::2], strict=True)
         built = {
-            index.decode(errors="replace"): None if state == b"ready" else _number(state) for index, state in states
+            index.decode(errors="replace"): None if state == b"ready" else count_of(state) for index, state in states
         }
         return Catalog(reply[0].decode(), built)
 
@@ -567,18 +573,13 @@ def tally(names: Sequence[str]) -> Transition[list[dict[str, int]]]:
 
     def parse_one(pairs: Any) -> dict[str, int]:
         words = (word.decode(errors="replace") for word in pairs[::2])
-        return {word: _number(number) for word, number in zip(words, pairs[1::2], strict=True)}
+        return {word: count_of(number) for word, number in zip(words, pairs[1::2], strict=True)}
 
     return Transition(scripts.load("tally"), ["", *names], lambda reply: list(map(parse_one, reply)))
 
 
 def _clock(clock_ms: int | None) -> Argument:
     return "" if clock_ms is None else clock_ms
-
-
-def _number(text: bytes) -> int:
-    """A count that Redis holds; 0 where it holds anything else, for nobody's work hangs on it."""
-    return int(text) if text.isdigit() and len(text) < 20 else 0
 
 
 def _sequence(text: bytes) -> int:

@@ -16,6 +16,7 @@ from scheduler.app import App
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.keys import Keys
+from scheduler.leases import heartbeat_ms
 from scheduler.rights import Role, check_rights
 from scheduler.transitions import Argument
 from worker.persistence import Persistence
@@ -74,7 +75,7 @@ class Presence:
         now_ms = await self._persistence.run(
             transitions.join(
                 settings.name,
-                6 * settings.lease_ms,
+                heartbeat_ms(settings.lease_ms),
                 {
                     "host": socket.gethostname(),
                     "pid": os.getpid(),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from scheduler.app import App
 from scheduler.durability import DurabilityName, Safety, check_durability, check_replicas
 from scheduler.errors import InvalidOption
+from scheduler.leases import DEFAULT_LEASE_MS, DEFAULT_MAX_DELIVERIES
 from scheduler.settings import DEFAULT_QUEUE, check_flag, check_queue
 
 _NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,200}")
@@ -37,8 +38,8 @@ class WorkerSettings:
 
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
     concurrency: int = 100
-    lease_ms: int = 10_000
-    max_deliveries: int = 5
+    lease_ms: int = DEFAULT_LEASE_MS
+    max_deliveries: int = DEFAULT_MAX_DELIVERIES
     grace_s: float = 25.0
     burst: bool = False
     promote: bool = True
