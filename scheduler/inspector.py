@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from scheduler import transitions
+from scheduler.facts import read_facts
 from scheduler.job import FINAL, JobState
 from scheduler.keys import GROUP, Keys
 from scheduler.leases import DEFAULT_LEASE_MS
@@ -308,9 +309,7 @@ def read_info(*sections: str) -> Steps[dict[str, str]]:
     """The lines of INFO, by their names."""
     facts: dict[str, str] = {}
     for section in sections:
-        reply = yield ("INFO", section)
-        lines = reply.decode(errors="replace").splitlines()
-        facts.update((line.split(":", 1)) for line in lines if ":" in line)
+        facts |= read_facts((yield ("INFO", section)))
     return facts
 
 

@@ -18,7 +18,8 @@ import redis
 
 from scheduler import embedded, store
 from scheduler.embedded import process
-from scheduler.rights import SCRIPTS, Role, rules
+from scheduler.rights import SCRIPTS, rules
+from scheduler.role import Role
 from scheduler.scripts import Script
 from scheduler.store import BlockingStore
 

@@ -17,7 +17,8 @@ from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.keys import Keys
 from scheduler.leases import heartbeat_ms
-from scheduler.rights import Role, check_rights
+from scheduler.rights import check_rights
+from scheduler.role import Role
 from scheduler.transitions import Argument
 from worker.persistence import Persistence
 from worker.settings import WorkerSettings

@@ -19,7 +19,8 @@ from scheduler.keys import Keys
 from scheduler.leases import DEFAULT_LEASE_MS, DEFAULT_MAX_DELIVERIES
 from scheduler.operations import Steps
 from scheduler.promoter import LEASE_MS
-from scheduler.rights import Role, check_rights
+from scheduler.rights import check_rights
+from scheduler.role import Role
 from scheduler.store import AsyncStore, async_client
 from worker.housekeeping import leaders
 from worker.reaching import reach

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from scheduler import transitions
-from scheduler.doctor.access import check_rights
+from scheduler.doctor.access import check_user
 from scheduler.doctor.calls import Row, Verdict, mend, survey
 from scheduler.doctor.clocks import Look, check_clocks
 from scheduler.doctor.data import check_documents, check_indexes
@@ -23,7 +23,7 @@ from scheduler.doctor.places import PAGE, Places
 from scheduler.doctor.server import SECTIONS, check_server
 from scheduler.errors import ConfigurationError
 from scheduler.inspector import WorkerView, read_info, read_workers
-from scheduler.rights import Role
+from scheduler.role import Role
 from scheduler.store import BlockingStore, ServerError
 
 APART_S: Final = 1.0
@@ -80,7 +80,7 @@ class Doctor:
         self._ask("server", lambda: check_server(self._store.drive(read_info(*SECTIONS)), snapshots=self._snapshots()))
         if any(finding.code == "server-replica" for finding in self._findings):
             return self._findings  # it runs no script
-        self._ask("rights", lambda: check_rights(self._store, self._user, self._role))
+        self._ask("rights", lambda: check_user(self._store, self._user, self._role))
         self._ask("workers", self._check_work)
         self._ask("indexes", lambda: self._check_indexes(began))
         self._ask("clock", lambda: check_clocks(first, self._look(), [one.seen_ms for one in self._workers()]))

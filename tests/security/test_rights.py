@@ -31,7 +31,8 @@ from scheduler import (
 )
 from scheduler.cli import cli
 from scheduler.keys import Keys
-from scheduler.rights import SCRIPTS, SENDS, Role, check_rights, commands_of, rules
+from scheduler.rights import SCRIPTS, SENDS, check_rights, commands_of, rules
+from scheduler.role import Role
 from scheduler.store import BlockingStore, blocking_client
 from scheduler.transitions import Transition
 from tests import acl
