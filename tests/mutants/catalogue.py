@@ -289,6 +289,7 @@ MUTANTS = [
     documents("a deleted document stays in its table", "redis.call('ZREM', documents, id)"),
     commit("a deleted document stays", "redis.call('DEL', key)"),
     commit("a full server takes half", "redis.call('SETRANGE', NS .. 'sequence', 0, '')", "", FULL),
+    commit("a start before the delivery", "(tonumber(entry:match('^%d+')) or 0)", "0"),
     commit("allowed on a full server", "-- include: base\n", "-- flags: allow-oom\n-- include: base\n", FULL),
     revert("no fence", "status[2] == ARGV[at + 3] and mine", "mine"),
     revert("another worker's is taken back", " and status[3] == worker"),
