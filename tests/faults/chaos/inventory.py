@@ -125,5 +125,5 @@ def memory_stats(server: Any) -> dict[str, int]:
 
 def _memory(server: Any) -> int:
     found = server.info("memory")
-    buffers = ("mem_clients_normal", "mem_clients_slaves", "mem_aof_buffer", "mem_replication_backlog")
+    buffers = ("mem_clients_slaves", "mem_aof_buffer", "mem_replication_backlog")
     return int(found["used_memory"]) - sum(int(found.get(name, 0)) for name in buffers)
