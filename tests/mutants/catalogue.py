@@ -119,7 +119,7 @@ MUTANTS = [
         "a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("
     ),
     deliver("a counter for a token", "nonce .. ':' .. moment", "int(redis.call('INCR', NS .. 'counter'))", "schedule"),
-    deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "redeliver"),
+    deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "promote"),
     deliver("the status does not name the entry", "'token', token, 'entry', entry)", "'token', token)"),
     deliver("entries stay", "redis.call('XDEL', stream, entry)"),
     deliver("entries stay pending", "redis.call('XACK', stream, GROUP, entry)"),
