@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Server:
     """A server with a user for each role of the app `shop`."""
 
     url: str
+    stores: list[BlockingStore] = field(default_factory=list)
 
     def admin(self, *words: str) -> Any:
         return acl.administer(self.url, *words)
@@ -56,7 +57,8 @@ class Server:
         return self.url.replace("redis://", f"redis://shop-{role}:{PASSWORD}@")
 
     def store(self, role: Role, namespace: str = "shop") -> BlockingStore:
-        return BlockingStore(Keys(namespace), blocking_client(self.of(role)))
+        self.stores.append(BlockingStore(Keys(namespace), blocking_client(self.of(role))))
+        return self.stores[-1]
 
     def run(self, *words: str, role: Role = Role.OPERATOR) -> str:
         """A command line that must succeed."""
@@ -86,12 +88,17 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(autouse=True)
-def users(request: pytest.FixtureRequest) -> None:
-    if "server" in request.fixturenames:
-        server: Server = request.getfixturevalue("server")
-        server.admin("FLUSHALL")
-        server.make_users()
-        server.admin("ACL", "LOG", "RESET")
+def users(request: pytest.FixtureRequest) -> Iterator[None]:
+    if "server" not in request.fixturenames:
+        yield
+        return
+    server: Server = request.getfixturevalue("server")
+    server.admin("FLUSHALL")
+    server.make_users()
+    server.admin("ACL", "LOG", "RESET")
+    yield
+    while server.stores:
+        server.stores.pop().close()
 
 
 def shop() -> App:
