@@ -45,7 +45,7 @@ SCRIPTS: Final[Mapping[Role, frozenset[str]]] = {
 }  # fmt: skip
 """The scripts that each role calls."""
 
-_PRODUCER_SENDS: Final = frozenset({"BLPOP", "HGET", "SMEMBERS", "XRANGE", "ZRANGE"})
+_PRODUCER_SENDS: Final = frozenset({"BLPOP", "HGET", "INFO", "SMEMBERS", "XRANGE", "ZRANGE"})
 
 SENDS: Final[Mapping[Role, frozenset[str]]] = {
     Role.PRODUCER: _PRODUCER_SENDS,

@@ -18,6 +18,8 @@ import uvloop
 
 from scheduler import App, EmbeddedServer, Scheduler
 from scheduler.embedded import process
+from scheduler.keys import Keys
+from scheduler.store import AsyncStore, async_client
 from tests import acl, leaks, servers
 from worker.connections import Connections
 from worker.runtime import Worker
@@ -132,6 +134,14 @@ async def scheduler(app: App, url: str) -> AsyncIterator[Scheduler]:
     """The app's client."""
     async with Scheduler(app, url=url) as client:
         yield client
+
+
+@pytest.fixture
+async def look(namespace: str, url: str) -> AsyncIterator[AsyncStore]:
+    """The app's keys for the test itself, which may do what no client of the product does."""
+    store = AsyncStore(Keys(namespace), async_client(url))
+    yield store
+    await store.close()
 
 
 @pytest.fixture

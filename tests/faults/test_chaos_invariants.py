@@ -67,7 +67,7 @@ def sound() -> Books:
         job("tell", "B", kwargs={**money_moved, "tag": 13}, state=JobState.CANCELED, completed_time=NOW + 6),
         job("count", "BC", parent_id=JobId("B"), state=JobState.CANCELED, created_time=NOW + 7, started_time=None),
         job("poison", "X", kwargs={"tag": 7}, state=JobState.FAILED, error=JobError("WorkerLost", ""),
-            deaths=(Death(NOW, "w"),) * 8),
+            deaths=(Death("w", NOW),) * 8),
         job("transact", "L", kwargs={"tag": 8}, result=[["read", "0-1", []], ["append", "0-1", 1]]),
         job("transact", "M", kwargs={"tag": 9}, result=[["read", "0-1", [1]], ["append", "0-1", 2]]),
         job("transact", "K", kwargs={"tag": 10}, state=JobState.FAILED, error=JobError(
@@ -181,7 +181,7 @@ DOCTORED: dict[str, tuple[int, Callable[[Books], Books]]] = {
     "a teller's child is missing": (4, lambda b: without_job(b, "AC")),
     "a teller's letter is missing": (4, lambda b: without_job(b, "AN")),
     "a transfer failed for another reason": (4, lambda b: with_job(b, "TF", error=JobError("WorkerLost", ""))),
-    "poison failed too soon": (4, lambda b: with_job(b, "X", deaths=(Death(NOW, "w"),) * 7)),
+    "poison failed too soon": (4, lambda b: with_job(b, "X", deaths=(Death("w", NOW),) * 7)),
     "poison succeeded": (4, lambda b: with_job(b, "X", state=JobState.SUCCESS, error=None)),
     "an accepted job is lost": (5, lambda b: without_job(b, "Q")),
     "an accepted call made another job": (5, lambda b: replace(b, asked={**b.asked, 3: asked(3, "count", "ZZ")})),

@@ -71,7 +71,7 @@ def test_calls_are_made_and_due_within_the_phase() -> None:
     assert all(one.at_s + one.delay_ms / 1000 <= 20.001 for one in calls)
     names = Counter(one.function for one in calls)
     assert [names[name] for name in POISONS] == [2, 2]
-    assert all(one.at_s < 10 for one in calls if one.function in POISONS)
+    assert all(one.at_s < 2 for one in calls if one.function in POISONS)
     accounts = {one.kwargs[end] for one in calls for end in ("source", "target") if end in one.kwargs}
     assert accounts == {f"a{n}" for n in range(ACCOUNTS)}
     keys = [one.key for one in calls if one.key]

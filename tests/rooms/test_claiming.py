@@ -9,6 +9,7 @@ import pytest
 
 from scheduler import App, EmbeddedServer, JobFailed, MutationContext, QueueFull, Scheduler
 from scheduler.keys import GROUP
+from scheduler.store import AsyncStore
 from tests.acl import administer
 from tests.conftest import StartWorker, until
 from worker.connections import Connections
@@ -34,12 +35,12 @@ async def test_large_arguments_are_fetched_and_small_ones_come_along(
 
 
 async def test_a_damaged_spec_fails_its_job_and_no_other(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
+    app: App, scheduler: Scheduler, start_worker: StartWorker, look: AsyncStore
 ) -> None:
     # C2.6: failed, not retried, not lost.
     register(app)
     bad, good = [await scheduler.run_after(1, "m:size", "x") for _ in range(2)]
-    store = scheduler._store
+    store = look
     await store.command("SET", store.keys.job(bad), b"\x9a\xa11\xff\xff")
     await start_worker()
     assert await scheduler.result(good, timeout=5) == 1
@@ -57,12 +58,12 @@ async def test_a_damaged_spec_fails_its_job_and_no_other(
     ids=["other fields", "no id", "unknown id"],
 )
 async def test_foreign_entries_are_passed_over_and_removed(
-    app: App, scheduler: Scheduler, url: str, fields: list[str]
+    app: App, scheduler: Scheduler, url: str, fields: list[str], look: AsyncStore
 ) -> None:
     register(app)
     worker = Worker(app, Connections(url), WorkerSettings(lease_ms=1_000))
     running = asyncio.create_task(worker.run())
-    store = scheduler._store
+    store = look
     await until(lambda: _exists(scheduler, store.keys.ready("default")))
     administer(url, "XADD", store.keys.ready("default"), "*", *fields)
     job_id = await scheduler.options(allow_unknown=True).run_after(0, "m:size", "xyz")

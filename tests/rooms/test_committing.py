@@ -11,7 +11,7 @@ import pytest
 from scheduler import App, Scheduler, transitions
 from scheduler.context import MutationContext
 from scheduler.errors import InvalidOption
-from scheduler.store import ServerError
+from scheduler.store import AsyncStore, ServerError
 from scheduler.transitions import Commit, Delivery, Transition, Word
 from tests.conftest import StartWorker
 from worker.committer import Committer
@@ -60,7 +60,7 @@ async def test_what_was_committed_stays_so_when_the_catalog_cannot_be_read(error
 
 
 async def test_an_index_that_came_meanwhile_is_no_conflict(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
+    app: App, scheduler: Scheduler, start_worker: StartWorker, look: AsyncStore
 ) -> None:
     """`function list` told of conflicts where nobody had been in the way."""
     entered, go_on, starts = asyncio.Event(), asyncio.Event(), 0
@@ -77,7 +77,7 @@ async def test_an_index_that_came_meanwhile_is_no_conflict(
     await start_worker()
     job_id = await scheduler.run_after(0, write)
     await entered.wait()
-    store = scheduler._store
+    store = look
     await store.run(transitions.declare(["numbers:n"]))
     go_on.set()
     assert await scheduler.result(job_id, timeout=5) == 2

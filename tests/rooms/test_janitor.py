@@ -20,7 +20,7 @@ LEASE_MS, PAUSED = 2_000, "paused"
 
 @pytest.mark.parametrize("silent_ms", [1_450, 1_600], ids=["about to be lost", "lost"])
 async def test_a_paused_worker_is_not_handed_what_it_has_lost(
-    app: App, scheduler: Scheduler, url: str, silent_ms: int
+    app: App, scheduler: Scheduler, url: str, silent_ms: int, look: AsyncStore
 ) -> None:
     """Its blocking read was closed by the time of the last look at the clock, which can be two seconds old, so the
     delivery that was taken from it went to it again, and the job had to wait for a second lease."""
@@ -30,7 +30,7 @@ async def test_a_paused_worker_is_not_handed_what_it_has_lost(
     async def work(ctx: MutationContext) -> None:
         return None
 
-    store, stream = scheduler._store, Keys(app.namespace).ready("default")
+    store, stream = look, Keys(app.namespace).ready("default")
     ids: list[int] = []
     reader = AsyncStore(store.keys, reader_client(url, ids.append), block_s=10)
 

@@ -26,6 +26,7 @@ from scheduler import (
     transitions,
 )
 from scheduler.keys import GROUP, Keys
+from scheduler.store import AsyncStore
 from tests.conftest import StartWorker, until
 from worker.connections import Connections
 from worker.runtime import Worker
@@ -309,14 +310,21 @@ Holding = dict[str, Function[Any, [], int, Any]]
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_lost_lease_cancels_the_handler(
-    app: App, scheduler: Scheduler, url: str, stubborn: Stubborn, holding: Holding, told: Told, kind: str
+    app: App,
+    scheduler: Scheduler,
+    url: str,
+    stubborn: Stubborn,
+    holding: Holding,
+    told: Told,
+    kind: str,
+    look: AsyncStore,
 ) -> None:
     # C3.3: what it does is lost, so it is told at once, and others get its place.
     worker = make(app, url, lease_ms=1_000, concurrency=1, promote=False)
     running = await run(scheduler, worker)
     job_id = await scheduler.run_after(0, holding[kind])
     await until(lambda: told.starts == [kind])
-    store, keys = scheduler._store, Keys(app.namespace)
+    store, keys = look, Keys(app.namespace)
     (entry,) = [row[0] for row in await store.command("XPENDING", keys.ready("default"), GROUP, "-", "+", 9)]
     # What the janitor of another process does, when this one was paused.
     await store.command("XCLAIM", keys.ready("default"), GROUP, "paused", 0, entry, "IDLE", 60_000, "JUSTID")
@@ -339,10 +347,11 @@ async def test_a_stop_brings_mutations_back_within_100_ms(
     holding: Holding,
     told: Told,
     kind: str,
+    look: AsyncStore,
 ) -> None:
     # C3.3. Of three stops the quickest counts: others may have the processor.
     jobs = 10
-    store, stream = scheduler._store, Keys(app.namespace).ready("default")
+    store, stream = look, Keys(app.namespace).ready("default")
     ids = [await scheduler.run_after(0, holding[kind]) for _ in range(jobs)]
 
     async def back() -> bool:

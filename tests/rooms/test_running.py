@@ -20,6 +20,7 @@ from scheduler import (
     MutationContext,
     Scheduler,
 )
+from scheduler.store import AsyncStore
 from tests.conftest import StartWorker, until
 from worker.connections import Connections
 from worker.runtime import Worker
@@ -207,7 +208,7 @@ async def test_concurrency_holds_for_several_queues(app: App, scheduler: Schedul
 
 
 async def test_one_damaged_document_fails_its_own_mutation_only(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
+    app: App, scheduler: Scheduler, start_worker: StartWorker, look: AsyncStore
 ) -> None:
     """Reads of many handlers share a call, and one of them failed it for all."""
     # C6.3
@@ -216,7 +217,7 @@ async def test_one_damaged_document_fails_its_own_mutation_only(
     async def read(ctx: MutationContext, key: str) -> bool:
         return await ctx.db.get(f"t:{key}") is None
 
-    store = scheduler._store
+    store = look
     await store.command("SET", store.keys.document("t:bad"), "not a hash")
     jobs = await scheduler.schedule_many(read.after(0, "bad" if n == 20 else f"k{n}") for n in range(40))
     await start_worker()
@@ -252,14 +253,14 @@ async def _ended(scheduler: Scheduler, job_id: str) -> bool:
     return bool(await store.command("HEXISTS", store.keys.status(job_id), "completed"))
 
 
-async def test_a_damaged_job_is_shown_and_hides_no_other(app: App, scheduler: Scheduler) -> None:
+async def test_a_damaged_job_is_shown_and_hides_no_other(app: App, scheduler: Scheduler, look: AsyncStore) -> None:
     """One spec that could not be read made the whole list fail."""
 
     @app.mutation(name="m:f")
     async def f(ctx: MutationContext) -> None: ...
 
     bad, good = await scheduler.run_after(60_000, f), await scheduler.run_after(60_000, f)
-    store = scheduler._store
+    store = look
     await store.command("SET", store.keys.job(bad), b"\xc1 damaged")
     jobs = {job.id: job for job in (await scheduler.list()).jobs}
     assert jobs[good].error is None

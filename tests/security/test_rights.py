@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from scheduler.cli import cli
 from scheduler.keys import Keys
 from scheduler.rights import SCRIPTS, SENDS, Role, check_rights, commands_of, rules
 from scheduler.store import BlockingStore, blocking_client
+from scheduler.transitions import Transition
 from tests import acl
 from tests.conftest import running, until
 from tests.servers import program
@@ -48,7 +49,6 @@ class Server:
     """A server with a user for each role of the app `shop`."""
 
     url: str
-    stores: list[BlockingStore] = field(default_factory=list)
 
     def admin(self, *words: str) -> Any:
         return acl.administer(self.url, *words)
@@ -56,9 +56,13 @@ class Server:
     def of(self, role: Role) -> str:
         return self.url.replace("redis://", f"redis://shop-{role}:{PASSWORD}@")
 
-    def store(self, role: Role, namespace: str = "shop") -> BlockingStore:
-        self.stores.append(BlockingStore(Keys(namespace), blocking_client(self.of(role))))
-        return self.stores[-1]
+    def ask(self, role: Role, transition: Transition[Any], namespace: str = "shop") -> Any:
+        """Run a transition as the user of a role."""
+        store = BlockingStore(Keys(namespace), blocking_client(self.of(role)))
+        try:
+            return store.run(transition)
+        finally:
+            store.close()
 
     def run(self, *words: str, role: Role = Role.OPERATOR) -> str:
         """A command line that must succeed."""
@@ -88,17 +92,12 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(autouse=True)
-def users(request: pytest.FixtureRequest) -> Iterator[None]:
-    if "server" not in request.fixturenames:
-        yield
-        return
-    server: Server = request.getfixturevalue("server")
-    server.admin("FLUSHALL")
-    server.make_users()
-    server.admin("ACL", "LOG", "RESET")
-    yield
-    while server.stores:
-        server.stores.pop().close()
+def users(request: pytest.FixtureRequest) -> None:
+    if "server" in request.fixturenames:
+        server: Server = request.getfixturevalue("server")
+        server.admin("FLUSHALL")
+        server.make_users()
+        server.admin("ACL", "LOG", "RESET")
 
 
 def shop() -> App:
@@ -180,7 +179,7 @@ def test_a_role_is_denied_all_else(server: Server, role: Role) -> None:
 @pytest.mark.parametrize("role", Role)
 def test_a_role_may_send_each_of_its_commands(server: Server, role: Role) -> None:
     # The server's own answer, command by command: the one for the number of words that the command takes.
-    server.store(role).run(check_rights(Role.WORKER if role is Role.WORKER else Role.PRODUCER, Keys("shop")))
+    server.ask(role, check_rights(role, Keys("shop")))
     for command in commands_of(role):
         for keys in ("{shop}:x", "{attic}:x"):
             said = {_dryrun(server, role, [*command.split("|"), *[keys] * count]) for count in range(6)}
@@ -191,7 +190,7 @@ def test_a_role_may_send_each_of_its_commands(server: Server, role: Role) -> Non
 WITHOUT_KEYS = {
     "ACL|DRYRUN", "ACL|WHOAMI", "CONFIG|GET",
     "CLIENT|ID", "CLIENT|KILL", "CLIENT|LIST", "CLIENT|SETNAME", "CLIENT|UNBLOCK", "EVAL", "EVALSHA", "INFO", "PING",
-    "SCAN", "SELECT", "TIME", "XREADGROUP",
+    "SCAN", "SELECT", "TIME", "WAIT", "XREADGROUP",
 }  # fmt: skip
 """Those of which the words that are tried name no key."""
 
@@ -226,10 +225,9 @@ async def _promote(server: Server) -> None:
 def test_a_user_of_another_app_is_no_user_of_this_one(server: Server) -> None:
     for role in Role:
         with pytest.raises(ConfigurationError, match="permission"):
-            server.store(role, "attic").run(transitions.count())
-    store = server.store(Role.WORKER, "shop")
+            server.ask(role, transitions.count(), "attic")
     with pytest.raises(ConfigurationError, match="lacks rights of a worker") as no:
-        store.run(check_rights(Role.WORKER, Keys("attic")))
+        server.ask(Role.WORKER, check_rights(Role.WORKER, Keys("attic")))
     assert "+zadd" in str(no.value)
     assert "+time" not in str(no.value)
 
@@ -243,7 +241,7 @@ def test_a_script_that_was_stopped_is_an_error_of_the_configuration(server: Serv
         server.admin("ACL", "SETUSER", "shop-producer", "resetkeys", "~{shop}:", "~{shop}:queues")
     server.admin("SADD", "{shop}:queues", "default")
     with pytest.raises(ConfigurationError, match="lacks a permission"):
-        server.store(Role.PRODUCER).run(transitions.count())
+        server.ask(Role.PRODUCER, transitions.count())
 
 
 # The table
@@ -271,8 +269,8 @@ def test_every_command_that_is_sent_is_in_the_table() -> None:
     found = {command for file in FILES for command in sent_by(ast.parse(file.read_text(encoding="utf-8")))}
     listed = frozenset().union(*SENDS.values()) | {"PING", "TIME", "EVAL", "EVALSHA"}
     assert found - listed == set(), "add these to scheduler/rights.py, to the role that sends them"
-    # By options of a connection, and by an inspecting XREADGROUP of many words.
-    assert listed - found <= {"CLIENT|SETNAME"}
+    # By an option of a connection, and in one pipeline with what it waits for.
+    assert listed - found <= {"CLIENT|SETNAME", "WAIT"}
 
 
 def test_every_script_has_a_role() -> None:
@@ -312,7 +310,6 @@ def test_a_user_or_namespace_that_cannot_be_is_refused() -> None:
 
 
 def test_the_namespace_is_that_of_the_only_app(server: Server) -> None:
-    server.store(Role.PRODUCER).command("ZRANGE", "{shop}:x", 0, 1)
     server.admin("SADD", "{shop}:queues", "default")
     env = {"REDIS_URL": server.url, "DUESTREAM_NAMESPACE": None}
     found = CliRunner(env=env).invoke(cli, ["acl", "producer", "--json"])

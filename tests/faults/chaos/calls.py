@@ -51,8 +51,8 @@ def planned(seed: int, jobs: int, seconds: float, poisons: int) -> list[Planned]
     names = dice.choices(list(WEIGHTS), list(WEIGHTS.values()), k=number)
     for name in POISONS:
         for _ in range(poisons):
-            # Early: it takes many deaths until one is given up.
-            names[dice.randrange(number // 3)] = name
+            # Early: it takes many deaths, and longer and longer pauses, until one is given up.
+            names[dice.randrange(max(1, number // 20))] = name
     transactions = plans(seed, number)
     calls = []
     for tag, (at_s, name) in enumerate(zip(times, names, strict=True)):

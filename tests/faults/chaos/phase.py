@@ -33,8 +33,11 @@ from tests.worker.processes import wait_until
 
 WORKERS, CONCURRENCY = 4, 16
 GRACE_S = 1.0
-POISONS = 1
+POISONS, POISON_S = 1, 40
+"""How many of each kind, and how long one may take to be given up, with its pauses: no shorter phase has any."""
+
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
+DURABILITY = {columns.FSYNC: "fsync", columns.POWER_CUT: "memory", columns.REPLICA: "replica", columns.QUIET: "fsync"}
 PROMISES = {columns.QUIET: columns.FSYNC}
 LEFT_S = 5.0
 """What belongs to a worker has to notice its death within so long."""
@@ -108,8 +111,13 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
         server.sample()
     proxy = opened.enter_context(Proxy(server.url))
     environment = {LOG: str(place.folder / "actions.log"), SERVER: proxy.url, RUN: str(place.folder)}
-    settings = {"lease_ms": round(LEASE_S * 1000), "concurrency": CONCURRENCY, "max_deliveries": states.MAX_DELIVERIES,
-                "grace_s": GRACE_S}  # fmt: skip
+    settings = {
+        "lease_ms": round(LEASE_S * 1000),
+        "concurrency": CONCURRENCY,
+        "durability": DURABILITY[phase.name],
+        "max_deliveries": states.MAX_DELIVERIES,
+        "grace_s": GRACE_S,
+    }
     crew = Crew(proxy.url, place.folder, environment, settings, WORKERS)
     opened.callback(crew.close)
     producers = Producers(
@@ -122,7 +130,8 @@ def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: Exit
 
 
 def _plan(phase: Phase) -> list[Any]:
-    return planned(phase.seed, phase.jobs, phase.seconds, POISONS if phase.faults else 0)
+    poisons = POISONS if phase.faults and phase.seconds >= POISON_S else 0
+    return planned(phase.seed, phase.jobs, phase.seconds, poisons)
 
 
 def _warm_up(world: World, rest: Rest) -> None:

@@ -10,7 +10,7 @@ from tests.faults.chaos.books import Books
 from tests.faults.chaos.invariants.finding import Finding
 
 MAX_DELIVERIES = 8
-"""Few enough for poison to end, and so many that few other jobs meet so many deaths in a row, by our hand or by poison."""
+"""Few enough for poison to end; few other jobs meet so many deaths in a row, by our hand or by poison."""
 
 REASONS = {
     "transfer": {"Overdrawn"}, "transfer_in_a_thread": {"Overdrawn"}, "transact": {"Refused"},
