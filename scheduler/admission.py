@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from scheduler.durability import FSYNC, Durability, Safety
 from scheduler.errors import ConfigurationError
 from scheduler.facts import OLDEST, read_facts, version_of
-from scheduler.store import ServerError
+from scheduler.refusals import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

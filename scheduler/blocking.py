@@ -13,6 +13,7 @@ from scheduler.app import App, check_app
 from scheduler.attempts import TIMEOUT_S
 from scheduler.call import Call
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import blocking_client
 from scheduler.clock import RedisClock
 from scheduler.db import BlockingDatabaseReader
 from scheduler.documents import Documents, Tables
@@ -31,7 +32,7 @@ from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
 from scheduler.settings import check_patience, check_timeout, check_url
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from scheduler.transaction import Glance
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from scheduler.attempts import TIMEOUT_S
 from scheduler.batcher import Batcher
 from scheduler.call import Call, Request
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import async_client
 from scheduler.clock import RedisClock
 from scheduler.db import DatabaseReader, SystemTables
 from scheduler.documents import Documents, Tables
@@ -31,9 +32,10 @@ from scheduler.mailbox import Mailbox
 from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
+from scheduler.refusals import ServerError
 from scheduler.scheduling import Scheduling
 from scheduler.settings import check_patience, check_timeout, check_url
-from scheduler.store import AsyncStore, ServerError, async_client
+from scheduler.store import AsyncStore
 from scheduler.transaction import Glance
 from scheduler.transitions import Word
 

@@ -14,7 +14,8 @@ from scheduler import transitions, values
 from scheduler.backoff import Outage, jittered_ms
 from scheduler.catalog import IndexCatalog
 from scheduler.errors import DuestreamError, Unavailable
-from scheduler.store import AsyncStore, ServerError
+from scheduler.refusals import ServerError
+from scheduler.store import AsyncStore
 from scheduler.table import Index
 from scheduler.transitions import Scan, Snapshot, Word
 

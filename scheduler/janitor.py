@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from scheduler import transitions
 from scheduler.backoff import Outage
+from scheduler.clients import READER_NAME
 from scheduler.digits import count_of
 from scheduler.errors import DamagedData, Unavailable
 from scheduler.job import JobError
 from scheduler.leases import heartbeat_ms, lost_after_ms, silent_after_ms
-from scheduler.store import READER_NAME, AsyncStore
+from scheduler.store import AsyncStore
 
 BATCH = 100
 _PRUNE_EVERY_S = 60.0

@@ -13,7 +13,8 @@ import time
 from scheduler import transitions
 from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, ServerError
+from scheduler.refusals import CONNECTION_LOST, ServerError
+from scheduler.store import AsyncStore, BlockingStore
 from scheduler.transitions import Word
 
 _BLOCK_S = 5.0

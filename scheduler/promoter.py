@@ -12,7 +12,8 @@ from scheduler.backoff import Outage
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.leases import DEFAULT_LEASE_MS
-from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError
+from scheduler.refusals import CONNECTION_LOST, ServerError
+from scheduler.store import AsyncStore
 from scheduler.transitions import Lead
 
 LEASE_MS = 4_000

@@ -13,7 +13,7 @@ from scheduler.batcher import Batcher
 from scheduler.encryption import Cipher, Field
 from scheduler.errors import DuestreamError
 from scheduler.job import JobState
-from scheduler.store import ServerError
+from scheduler.refusals import ServerError
 from scheduler.transitions import Commit, Finish, Retry, Word
 from worker.delivery import Held
 from worker.outcome import failed_commit

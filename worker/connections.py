@@ -9,9 +9,11 @@ from typing import Any, cast
 
 import redis.asyncio
 
+from scheduler.clients import async_client, blocking_client, reader_client
 from scheduler.ending import end
 from scheduler.keys import Keys
-from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, async_client, blocking_client, reader_client
+from scheduler.refusals import CONNECTION_LOST
+from scheduler.store import AsyncStore, BlockingStore
 
 _OPEN_S = 2.0
 

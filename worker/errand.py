@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Self
 
 from scheduler.errors import ConfigurationError, QueueFull, Unavailable
-from scheduler.store import DamagedKey, Refused
+from scheduler.refusals import DamagedKey, Refused
 from scheduler.transitions import Catalog
 from worker import frames
 from worker.frames import Frame, Say

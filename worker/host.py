@@ -22,7 +22,8 @@ from scheduler.ids import JobId
 from scheduler.job import JobState
 from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
 from scheduler.reading import Check, Question, Read, Reader, SerialReader, Survey
-from scheduler.store import AsyncRunner, ServerError
+from scheduler.refusals import ServerError
+from scheduler.store import AsyncRunner
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
 from worker.at_once import CONFLICT_MS, TRIES, run_at_once

@@ -19,7 +19,7 @@ from scheduler.errors import InvalidValue
 from scheduler.function import AnyFunction
 from scheduler.inbox import AnyInbox, Outcome
 from scheduler.job import JobError, JobState
-from scheduler.store import ServerError
+from scheduler.refusals import ServerError
 from scheduler.transitions import Commit, Retry, Seal, Word
 from worker.committer import BATCH
 from worker.delivery import Held

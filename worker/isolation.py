@@ -16,7 +16,8 @@ from scheduler.effects import Effects
 from scheduler.errors import ConfigurationError
 from scheduler.function import AnyFunction
 from scheduler.job import JobError
-from scheduler.store import AsyncRunner, Refused
+from scheduler.refusals import Refused
+from scheduler.store import AsyncRunner
 from scheduler.transaction import Conflict
 from scheduler.transitions import Transition
 from worker import frames

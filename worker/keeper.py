@@ -23,10 +23,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scheduler import transitions
+from scheduler.clients import blocking_client
 from scheduler.errors import Unavailable
 from scheduler.keys import Keys
 from scheduler.leases import heartbeat_ms, lost_after_ms
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from worker.keeper_hello import PLACE_BYTES, Hello
 
 LIMIT = 1_000

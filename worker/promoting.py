@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from scheduler import transitions
 from scheduler.admission import admit_worker
 from scheduler.backoff import Outage
+from scheduler.clients import async_client
 from scheduler.durability import Safety
 from scheduler.ending import end
 from scheduler.errors import Unavailable
@@ -21,7 +22,7 @@ from scheduler.operations import Steps
 from scheduler.promoter import LEASE_MS
 from scheduler.rights import check_rights
 from scheduler.role import Role
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 from worker.housekeeping import leaders
 from worker.reaching import reach
 from worker.rooms import keep

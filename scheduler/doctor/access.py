@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from scheduler.doctor.findings import Finding
+from scheduler.refusals import ServerError
 from scheduler.rights import FORMS, commands_of, example_of
 from scheduler.role import Role
-from scheduler.store import BlockingStore, ServerError
+from scheduler.store import BlockingStore
 
 MOST_ARGUMENTS: Final = 8
 

@@ -23,8 +23,9 @@ from scheduler.doctor.places import PAGE, Places
 from scheduler.doctor.server import SECTIONS, check_server
 from scheduler.errors import ConfigurationError
 from scheduler.inspector import WorkerView, read_info, read_workers
+from scheduler.refusals import ServerError
 from scheduler.role import Role
-from scheduler.store import BlockingStore, ServerError
+from scheduler.store import BlockingStore
 
 APART_S: Final = 1.0
 """Between two looks at what should move."""

@@ -16,9 +16,10 @@ from click.testing import CliRunner, Result
 from scheduler import App, EmbeddedServer, transitions, values
 from scheduler.blocking import SyncScheduler
 from scheduler.cli import cli
+from scheduler.clients import blocking_client
 from scheduler.job import JobError
 from scheduler.keys import GROUP, Keys
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from scheduler.transitions import Argument, Commit, Delivery, Word
 
 MODULE = '''

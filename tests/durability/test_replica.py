@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from scheduler import ConfigurationError, JobState, Scheduler, SyncScheduler, Unavailable, transitions
+from scheduler.clients import async_client
 from scheduler.keys import GROUP, Keys
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 from scheduler.transitions import Delivery, Transition, Word
 from tests.conftest import until
 from tests.durability.conftest import Shop, Work, state

@@ -19,6 +19,7 @@ from scheduler import App, BlockingQuery, Document, Table, transitions
 from scheduler import documents as documents_module
 from scheduler import walk as walk_module
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import blocking_client
 from scheduler.db import BlockingDatabase
 from scheduler.documents import Documents, Tables
 from scheduler.ids import JobIds
@@ -26,7 +27,7 @@ from scheduler.job import JobState
 from scheduler.keys import Keys
 from scheduler.reading import Check, Question, Reads, transition_of
 from scheduler.settings import Limits
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from scheduler.transaction import Transaction
 from scheduler.transitions import Checked, Commit, Delivery, Word
 

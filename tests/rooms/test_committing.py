@@ -11,7 +11,8 @@ import pytest
 from scheduler import App, Scheduler, transitions
 from scheduler.context import MutationContext
 from scheduler.errors import InvalidOption
-from scheduler.store import AsyncStore, ServerError
+from scheduler.refusals import ServerError
+from scheduler.store import AsyncStore
 from scheduler.transitions import Commit, Delivery, Transition, Word
 from tests.conftest import StartWorker
 from worker.committer import Committer

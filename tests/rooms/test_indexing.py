@@ -10,9 +10,10 @@ import pytest
 from scheduler import App, Scheduler, transitions, values
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import async_client
 from scheduler.indexer import Indexer
 from scheduler.keys import Keys
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 
 BAD, GOOD = "a_bad:n", "b_good:n"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from scheduler import scripts, transitions
+from scheduler.clients import blocking_client
 from scheduler.commands import used_by
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from tests.acl import PASSWORD, administer
 from tests.transitions.conftest import World
 
