@@ -36,6 +36,14 @@ class Connections:
         """A blocking store for one thread."""
         return BlockingStore(keys, blocking_client(self.url))
 
+    def reader_store(self, beside: AsyncStore, block_s: float) -> AsyncStore:
+        """The store of the blocking reader; shares with another what is known of the connections."""
+        return AsyncStore(beside.keys, self.reader, block_s=block_s, contact=beside.contact)
+
+    def listener_store(self, beside: AsyncStore, block_s: float) -> AsyncStore:
+        """The same for the promoter's listener."""
+        return AsyncStore(beside.keys, self.listener, block_s=block_s, contact=beside.contact)
+
     def reader_id(self) -> int | None:
         """The connection id of the blocking reader, None before it is connected."""
         return self._reader_id
