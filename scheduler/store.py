@@ -404,6 +404,8 @@ def _async_pool(url: str, options: dict[str, Any]) -> redis.asyncio.ConnectionPo
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **options
         )
+        # The store bounds each reply; the library's own bound (5 s since redis-py 8) or the url's cuts blocking reads.
+        pool.connection_kwargs["socket_timeout"] = None
         _check_url(url, pool)
     return pool
 
@@ -516,7 +518,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
         within = f" within {limit.whole_s:g} s" if limit.patient or not text else ""
         raise Unavailable(f"Redis at {server} did not answer{within}{why}") from error
     if isinstance(error, ServerError) and any(word in text for word in _DAMAGED):
-        raise DamagedKey(f"a key does not hold what duestream wrote there: {text}") from error
+        raise DamagedKey(f"a key does not hold what duestream wrote there (see duestream doctor): {text}") from error
     raise Refused(text) from error
 
 

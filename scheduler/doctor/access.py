@@ -17,6 +17,8 @@ _FORMS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Commands whose keys stand where other arguments say."""
 
+_NO_USER: Final = "' not found"
+
 
 def check_rights(store: BlockingStore, user: str | None, role: Role) -> list[Finding]:
     """The commands that a user lacks; `user` None is the one that asks.
@@ -25,7 +27,12 @@ def check_rights(store: BlockingStore, user: str | None, role: Role) -> list[Fin
         ServerError: The server does not say.
     """
     name = user or store.execute("ACL", "WHOAMI").decode(errors="replace")
-    lacking = tuple(command for command in sorted(commands_of(role)) if not _may(store, name, command))
+    try:
+        lacking = tuple(command for command in sorted(commands_of(role)) if not _may(store, name, command))
+    except ServerError as error:
+        if _NO_USER not in str(error):
+            raise
+        return [Finding("rights-missing", f"the server has no user {name}")]
     return [Finding("rights-missing", f"user {name} as {role}", lacking)] if lacking else []
 
 
