@@ -68,6 +68,8 @@ def _async_pool(url: str, options: dict[str, Any]) -> redis.asyncio.ConnectionPo
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url, timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), **options
         )
+        # The store bounds each reply; the library's own bound (5 s since redis-py 8) or the url's cuts blocking reads.
+        pool.connection_kwargs["socket_timeout"] = None
         _check_url(url, pool)
     return pool
 

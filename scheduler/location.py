@@ -22,7 +22,7 @@ def locate(app: App | None, url: str | None = None) -> str:
     found = url or url_from() or (app.url if app is not None else None) or discover()
     if found is None:
         raise ConfigurationError(
-            "no Redis server: pass --url or set REDIS_URL (redis://host:6379/0), "
+            "no Redis server: pass --url or set REDIS_URL (redis://host:6379/0), in code pass url=, "
             "or start one for this directory with `duestream dev` or `duestream server`"
         )
     return found

@@ -49,7 +49,7 @@ def sort_error(error: Exception, client: redis.Redis | redis.asyncio.Redis, limi
         within = f" within {limit.whole_s:g} s" if limit.patient or not text else ""
         raise Unavailable(f"Redis at {server} did not answer{within}{why}") from error
     if isinstance(error, ServerError) and any(word in text for word in _DAMAGED):
-        raise DamagedKey(f"a key does not hold what duestream wrote there: {text}") from error
+        raise DamagedKey(f"a key does not hold what duestream wrote there (see duestream doctor): {text}") from error
     raise Refused(text) from error
 
 

@@ -171,7 +171,7 @@ class Signatures:
     def _unknown(self, name: str, registered: Mapping[str, object]) -> UnknownFunction:
         import difflib
 
-        near = difflib.get_close_matches(name, [*self._session.app.functions, *registered], n=3)
+        near = difflib.get_close_matches(name, {*self._session.app.functions, *registered}, n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "start a worker that has it, or pass --allow-unknown"
         namespace = self._session.app.namespace
         return UnknownFunction(f"function: no live deployment of {namespace!r} has registered {name!r} ({hint})")

@@ -14,6 +14,7 @@ from scheduler.role import Role
 from scheduler.store import BlockingStore
 
 MOST_ARGUMENTS: Final = 8
+_NO_USER: Final = "' not found"
 
 
 def check_user(store: BlockingStore, user: str | None, role: Role) -> list[Finding]:
@@ -23,7 +24,12 @@ def check_user(store: BlockingStore, user: str | None, role: Role) -> list[Findi
         ServerError: The server does not say.
     """
     name = user or store.execute("ACL", "WHOAMI").decode(errors="replace")
-    lacking = tuple(command for command in sorted(commands_of(role)) if not _may(store, name, command))
+    try:
+        lacking = tuple(command for command in sorted(commands_of(role)) if not _may(store, name, command))
+    except ServerError as error:
+        if _NO_USER not in str(error):
+            raise
+        return [Finding("rights-missing", f"the server has no user {name}")]
     return [Finding("rights-missing", f"user {name} as {role}", lacking)] if lacking else []
 
 

@@ -13,6 +13,7 @@ from scheduler.doctor.clocks import Look, check_clocks
 from scheduler.doctor.data import check_documents, check_indexes
 from scheduler.doctor.findings import Finding, Severity
 from scheduler.doctor.fleet import (
+    check_app,
     check_functions,
     check_leases,
     check_promoter,
@@ -132,6 +133,7 @@ class Doctor:
         places = Places(keys, self._deep, self._advance, told=told)
         if damaged:
             yield Finding("queue-damaged", "a key of another type", tuple(damaged))
+        yield from self._store.drive(check_app(keys))
         yield from check_workers(workers, int(now_ms))
         yield from check_queues({queue: self._waiting(queue) for queue in queues}, workers, int(now_ms))
         yield from self._store.drive(check_promoter(keys, queues, int(now_ms)))

@@ -75,7 +75,7 @@ def _warning(means: str, advice: str, *, fixable: bool = False) -> Rule:
     return Rule(Severity.WARNING, means, advice, fixable)
 
 
-_FIX: Final = "say --fix"
+_FIX: Final = "--fix"
 
 RULES: Final[Mapping[str, Rule]] = {
     # The server
@@ -93,6 +93,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "clock-jumped": _warning("jobs come early or late, and leases are judged later", "let NTP slew, not step"),
     "rights-missing": _error("a script stops half-way at what it may not do", "print the rules: duestream acl"),
     # Who works
+    "app-absent": _warning("no worker of this app has ever started here", "see --namespace and --url; start a worker"),
     "worker-silent": _warning("it is dead, paused or cut off", "look at its host; its jobs run elsewhere"),
     "queue-unserved": _error("its jobs wait for ever", "start a worker with -Q and this queue"),
     "function-unserved": _warning("its jobs fail when they are delivered", "deploy the function, or cancel its jobs"),
@@ -100,7 +101,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "lease-over": _error("nobody takes work back from the dead", "start a worker, or duestream promoter"),
     # Queues
     "queue-damaged": _error("nothing moves in this queue", "move the key away: redis-cli RENAME"),
-    "group-missing": _error("no worker is handed anything of this queue", _FIX, fixable=True),
+    "group-missing": _error("no worker is handed anything of this queue", f"{_FIX} makes it", fixable=True),
     "entry-foreign": _warning("something else writes to this stream", f"stop it; {_FIX} removes them", fixable=True),
     "entry-stale": _warning("a delivery that counts no longer", f"{_FIX} removes it", fixable=True),
     "entry-stranded": _error("handed out, and held by nobody", f"{_FIX} delivers its job anew", fixable=True),

@@ -18,6 +18,12 @@ LEASES: Final = 4
 """So many leases after its end nobody can still be about to take it up."""
 
 
+def check_app(keys: Keys) -> Steps[list[Finding]]:
+    """Nothing of the app is here: it is new, or its name or the server is another one."""
+    is_here = yield ("EXISTS", keys.queues, keys.functions)
+    return [] if is_here else [Finding("app-absent", f"nothing of {keys.namespace}")]
+
+
 def check_workers(workers: Sequence[WorkerView], now_ms: int) -> Iterator[Finding]:
     """Workers that give no sign of life."""
     silent = tuple(one.name for one in workers if one.is_silent(now_ms))

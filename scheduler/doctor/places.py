@@ -80,8 +80,8 @@ class Places:
     def findings(self) -> Iterator[Finding]:
         """All that was out of place."""
         for code, rows in self.found.items():
-            names = tuple(_name(row) for row in rows)
-            yield Finding(code, f"{len(rows):,} {_SAID[code]}", names, tuple(rows))
+            names = tuple(dict.fromkeys(_name(row, code) for row in rows))
+            yield Finding(code, f"{len(names):,} {_SAID[code]}", names, tuple(rows))
         for code, keys in self.named.items():
             if keys:
                 yield Finding(code, f"{len(keys):,} keys", tuple(keys))
@@ -183,8 +183,8 @@ class Places:
             self.named.setdefault(code, {})[name] = None
 
 
-def _name(row: Row) -> str:
-    """What a person calls it."""
+def _name(row: Row, code: str) -> str:
+    """What a person calls it; a job is one thing in however many places it was met, but for what only stands there."""
     if row.kind == "job":
-        return f"{row.name} in {row.at}" if row.at else row.name
+        return f"{row.name} in {row.at}" if row.at and code == "member-dangling" else row.name
     return f"{row.at} in {row.name}" if row.at else row.name

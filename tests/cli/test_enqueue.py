@@ -81,8 +81,10 @@ def test_arguments_that_do_not_fit_are_refused(room: Room, words: list[str], cul
     assert nothing_stored(room)
 
 
-def test_an_unknown_name_is_refused_with_what_it_may_have_meant(room: Room) -> None:
-    result = room.run("enqueue", "shop:oder", "item=1")
+@pytest.mark.parametrize("app", [False, True])
+def test_an_unknown_name_is_refused_with_what_it_may_have_meant(room: Room, app: bool) -> None:
+    # A worker and --app both had it, and it was proposed twice.
+    result = room.run("enqueue", "shop:oder", "item=1", *(["-a", f"{room.module}:app"] if app else []))
     assert result.exit_code == 1
     assert "did you mean shop:order?" in result.stderr
     assert nothing_stored(room)

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from scheduler import transitions, values
+from scheduler.clients import blocking_client
 from scheduler.doctor import places
 from scheduler.doctor.doctor import Doctor
 from scheduler.doctor.findings import RULES
-from scheduler.keys import GROUP
+from scheduler.keys import GROUP, Keys
+from scheduler.store import BlockingStore
 from scheduler.transitions import Word
 from tests.doctor.conftest import codes, examine, join, now_of
 from tests.transitions.conftest import NAME, WORKER, World
@@ -250,6 +252,7 @@ def test_harm_is_found_and_mended(world: World, code: str, does: Harm) -> None:
 ELSEWHERE = {
     "server-old", "server-replica", "memory-evicting", "memory-evicted", "memory-full", "memory-short", "disk-none",
     "disk-snapshots", "disk-failing", "replica-behind", "clock-off", "rights-missing", "not-all-seen", "not-asked",
+    "app-absent",
 }  # fmt: skip
 """What other tests bring about: `test_server.py`, and below."""
 
@@ -271,6 +274,20 @@ def test_a_healthy_deployment_has_nothing(world: World) -> None:
     world.in_state("success")
     world.settings(keep_ms=10**9)
     assert examine(world.store, deep=True) == []
+
+
+def test_an_app_that_is_not_here_is_not_well(sick_url: str) -> None:
+    """A name with a slip in it was examined, and all was well."""
+    with blocking_client(sick_url) as client:
+        (finding,) = examine(BlockingStore(Keys("shpo"), client))
+    assert (finding.code, finding.said) == ("app-absent", "nothing of shpo")
+
+
+def test_a_job_is_one_thing_wherever_it_is_met(world: World) -> None:
+    job_id = world.in_state("success").job_id
+    world.command("SET", world.keys.job(job_id), "no spec")
+    (finding,) = examine(world.store)
+    assert (finding.code, finding.said, finding.names) == ("spec-damaged", "1 specs that cannot be read", (job_id,))
 
 
 def test_what_was_mended_by_another_meanwhile_stays_as_it_is(world: World) -> None:

@@ -33,7 +33,9 @@ def started(
         EmbeddedServer(path, persistent=persistent, config=config or {}) as server,
         redis.Redis.from_url(server.url, protocol=2) as client,
     ):
-        yield server, BlockingStore(Keys("doctor"), client)
+        store = BlockingStore(Keys("doctor"), client)
+        store.execute("SADD", store.keys.queues, "default")
+        yield server, store
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -161,6 +163,11 @@ def test_rights(world: World, role: Role) -> None:
         assert "EVALSHA" in finding.names
     finally:
         world.command("ACL", "DELUSER", user)
+
+
+def test_a_user_that_there_is_not(world: World) -> None:
+    (finding,) = examine(world.store, user="nobody", role=Role.WORKER)
+    assert (finding.code, finding.said) == ("rights-missing", "the server has no user nobody")
 
 
 def test_a_user_who_may_not_ask(world: World, sick_url: str) -> None:

@@ -53,6 +53,7 @@ async def test_a_late_reply_is_waited_for_while_the_server_says_nothing(server: 
     asyncio.get_running_loop().call_later(1.5, reply.set_result, "late")
     assert await server.contact.reply(sent, 5) == "late"
     assert server.asked >= 2
+    await server.contact.close()
 
 
 async def test_a_reply_that_does_not_come_while_the_server_answers_was_lost(server: Server) -> None:
@@ -156,6 +157,7 @@ async def test_a_blocked_read_ends_by_itself_at_last(server: Server) -> None:
     _, sent = server.send()
     with pytest.raises(TimeoutError):
         await server.contact.blocked_reply(sent, 0.05)
+    await server.contact.close()
 
 
 async def test_somebody_asks_where_nothing_was_heard(server: Server) -> None:
