@@ -34,10 +34,10 @@ from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
 from scheduler.refusals import ServerError
 from scheduler.scheduling import Scheduling
+from scheduler.script_call import Word
 from scheduler.settings import check_patience, check_timeout, check_url
 from scheduler.store import AsyncStore
 from scheduler.transaction import Glance
-from scheduler.transitions import Word
 
 if TYPE_CHECKING:
     import redis.asyncio

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scheduler import transitions
+from scheduler import transitions, versions
 from scheduler.facts import read_facts
 from scheduler.job import FINAL, JobState
 from scheduler.keys import GROUP, Keys
 from scheduler.leases import DEFAULT_LEASE_MS
 from scheduler.operations import Steps
 from scheduler.table import Index
-from scheduler.transitions import Catalog
+from scheduler.versions import Catalog
 
 SCAN_COUNT: Final = 1_000
 MOST_SCANS: Final = 1_000
@@ -264,7 +264,7 @@ def read_tables(keys: Keys) -> Steps[TablesView]:
 
 def read_indexes(keys: Keys) -> Steps[list[IndexView]]:
     """All indexes, by table and fields."""
-    catalog: Catalog = yield transitions.declare()
+    catalog: Catalog = yield versions.declare()
     indexes = []
     for index_id, built in sorted(catalog.indexes.items()):
         index = Index.of_id(index_id)

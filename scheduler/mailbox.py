@@ -14,8 +14,8 @@ from scheduler import transitions
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.refusals import CONNECTION_LOST, ServerError
+from scheduler.script_call import Word
 from scheduler.store import AsyncStore, BlockingStore
-from scheduler.transitions import Word
 
 _BLOCK_S = 5.0
 _BACKOFF_S = 0.5

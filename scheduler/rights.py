@@ -14,7 +14,7 @@ from scheduler.commands import used_by
 from scheduler.errors import ConfigurationError
 from scheduler.keys import Keys
 from scheduler.role import Role
-from scheduler.transitions import Transition
+from scheduler.script_call import Transition
 
 _CONNECTION: Final = frozenset({"PING", "SELECT", "TIME", "EVAL", "EVALSHA"})
 _PRODUCER_SCRIPTS: Final = frozenset(

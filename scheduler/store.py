@@ -27,7 +27,7 @@ from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.punctual import within
 from scheduler.refusals import CONNECTION_LOST, ServerError, server_of, sort_error, worth_repeating
-from scheduler.transitions import Argument, Transition
+from scheduler.script_call import Argument, Transition
 
 T = TypeVar("T")
 

@@ -21,7 +21,8 @@ from scheduler.errors import InvalidCall, LimitExceeded
 from scheduler.reading import Check, Read, Reads
 from scheduler.settings import Limits
 from scheduler.table import Index
-from scheduler.transitions import Checked, Commit, Document, Scan, Snapshot, Walked
+from scheduler.transitions import Commit
+from scheduler.versions import Checked, Document, Scan, Snapshot, Walked
 
 
 class Conflict(BaseException):

@@ -11,8 +11,9 @@ from scheduler.admission import admit_worker
 from scheduler.backoff import jittered_ms
 from scheduler.durability import Safety
 from scheduler.leases import lost_after_ms
+from scheduler.script_call import Transition, Word
 from scheduler.store import AsyncStore
-from scheduler.transitions import Delivery, Transition, Word
+from scheduler.transitions import Delivery
 from worker.persistence import Persistence
 from worker.settings import WorkerSettings
 

@@ -19,7 +19,7 @@ import threading
 import time
 from typing import cast
 
-from scheduler import transitions, values
+from scheduler import values, versions
 from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
@@ -138,7 +138,7 @@ class Cell:
         return Ending("conflicted", b"", transient=False, outage=False, effects=packed)
 
     async def _refresh(self) -> None:
-        self._catalog.learn(await self._store.run(transitions.declare(self._catalog.declared)))
+        self._catalog.learn(await self._store.run(versions.declare(self._catalog.declared)))
 
 
 def _held(errand: Errand, function: AnyFunction) -> Held:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 from scheduler.errors import ConfigurationError, QueueFull, Unavailable
 from scheduler.refusals import DamagedKey, Refused
-from scheduler.transitions import Catalog
+from scheduler.versions import Catalog
 from worker import frames
 from worker.frames import Frame, Say
 

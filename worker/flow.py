@@ -11,7 +11,8 @@ from typing import assert_never
 from scheduler.app import App
 from scheduler.clock import RedisClock
 from scheduler.job import JobError, JobState
-from scheduler.transitions import Commit, Finish, Retry, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Commit, Finish, Retry
 from worker.beginner import Beginner
 from worker.committer import Committer
 from worker.delivery import Held

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from scheduler import transitions, values
+from scheduler import transitions, values, versions
 from scheduler.backoff import jittered_ms
 from scheduler.batcher import Batcher
 from scheduler.call import Request
@@ -23,9 +23,11 @@ from scheduler.job import JobState
 from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
 from scheduler.reading import Check, Question, Read, Reader, SerialReader, Survey
 from scheduler.refusals import ServerError
+from scheduler.script_call import Word
 from scheduler.store import AsyncRunner
 from scheduler.transaction import Conflict, Transaction
-from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
+from scheduler.transitions import Commit, Delivery
+from scheduler.versions import Catalog, Checked, Snapshot
 from worker.at_once import CONFLICT_MS, TRIES, run_at_once
 from worker.executor import Executor
 from worker.in_time import in_time
@@ -160,11 +162,11 @@ class WorkerHost:
             case Check():
                 return await self._checks.submit(question)
             case Survey():
-                return await self._store.run(transitions.declare())
+                return await self._store.run(versions.declare())
 
     async def _send_reads(self, reads: Sequence[Read]) -> list[Snapshot]:
         snapshot = await self._store.run(
-            transitions.read(
+            versions.read(
                 [thing for read in reads for thing in read.things], [scan for read in reads for scan in read.scans]
             )
         )
@@ -175,7 +177,7 @@ class WorkerHost:
         ]
 
     async def _send_checks(self, checks: Sequence[Check]) -> list[Checked]:
-        return await self._store.run(transitions.check(checks))
+        return await self._store.run(versions.check(checks))
 
     async def _send_schedules(self, requests: Sequence[Request]) -> list[tuple[Word, str]]:
         return await self._store.run(transitions.schedule(requests))

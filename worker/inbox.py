@@ -20,7 +20,8 @@ from scheduler.function import AnyFunction
 from scheduler.inbox import AnyInbox, Outcome
 from scheduler.job import JobError, JobState
 from scheduler.refusals import ServerError
-from scheduler.transitions import Commit, Retry, Seal, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Commit, Retry, Seal
 from worker.committer import BATCH
 from worker.delivery import Held
 from worker.ended import Raised

@@ -17,9 +17,9 @@ from scheduler.errors import ConfigurationError
 from scheduler.function import AnyFunction
 from scheduler.job import JobError
 from scheduler.refusals import Refused
+from scheduler.script_call import Transition
 from scheduler.store import AsyncRunner
 from scheduler.transaction import Conflict
-from scheduler.transitions import Transition
 from worker import frames
 from worker.address import address_of
 from worker.cells import IDLE_S, Cell, CellDied, Cells, CellUnavailable

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from scheduler import transitions
+from scheduler import transitions, versions
 from scheduler.app import App
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
@@ -19,7 +19,7 @@ from scheduler.keys import Keys
 from scheduler.leases import heartbeat_ms
 from scheduler.rights import check_rights
 from scheduler.role import Role
-from scheduler.transitions import Argument
+from scheduler.script_call import Argument
 from worker.persistence import Persistence
 from worker.settings import WorkerSettings
 
@@ -96,7 +96,7 @@ class Presence:
 
     async def declare(self) -> None:
         """Make the app's indexes known, and learn which there are."""
-        self._catalog.learn(await self._persistence.run(transitions.declare(self._catalog.declared)))
+        self._catalog.learn(await self._persistence.run(versions.declare(self._catalog.declared)))
 
     async def run(self) -> None:
         """Announce again about once a minute, until cancelled."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from scheduler import transitions
+from scheduler import versions
 from scheduler.doctor.access import check_user
 from scheduler.doctor.calls import Row, Verdict, mend, survey
 from scheduler.doctor.clocks import Look, check_clocks
@@ -166,11 +166,11 @@ class Doctor:
         return int(self._store.command("ZCARD", keys.due(queue))) + int(self._store.command("XLEN", keys.ready(queue)))
 
     def _check_indexes(self, began: float) -> list[Finding]:
-        before = self._store.run(transitions.declare())
+        before = self._store.run(versions.declare())
         if all(built is None for built in before.indexes.values()):
             return []
         time.sleep(max(0.0, began + APART_S - time.monotonic(), APART_S))
-        return check_indexes(before, self._store.run(transitions.declare()))
+        return check_indexes(before, self._store.run(versions.declare()))
 
     def _workers(self) -> list[WorkerView]:
         return self._store.drive(read_workers(self._store.keys))

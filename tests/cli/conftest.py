@@ -19,8 +19,9 @@ from scheduler.cli import cli
 from scheduler.clients import blocking_client
 from scheduler.job import JobError
 from scheduler.keys import GROUP, Keys
+from scheduler.script_call import Argument, Word
 from scheduler.store import BlockingStore
-from scheduler.transitions import Argument, Commit, Delivery, Word
+from scheduler.transitions import Commit, Delivery
 
 MODULE = '''
 from scheduler import App, MutationContext, ActionContext

@@ -34,8 +34,8 @@ from scheduler.clients import blocking_client
 from scheduler.keys import Keys
 from scheduler.rights import SCRIPTS, SENDS, check_rights, commands_of, rules
 from scheduler.role import Role
+from scheduler.script_call import Transition
 from scheduler.store import BlockingStore
-from scheduler.transitions import Transition
 from tests import acl
 from tests.conftest import running, until
 from tests.servers import program

@@ -15,7 +15,8 @@ from scheduler.job import JobError
 from scheduler.settings import Limits
 from scheduler.spec import Spec
 from scheduler.transaction import Transaction
-from scheduler.transitions import Commit, Delivery, Finish, Retry, Scan
+from scheduler.transitions import Commit, Delivery, Finish, Retry
+from scheduler.versions import Scan
 from tests.answers import Answers
 from worker.delivery import Held, Interruption
 from worker.ended import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
