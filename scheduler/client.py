@@ -22,6 +22,7 @@ from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
 from scheduler.errors import ResultTimeout, Unavailable
 from scheduler.function import AnyFunction
+from scheduler.glance import Glance
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.keyring import Keyring
@@ -37,7 +38,6 @@ from scheduler.scheduling import Scheduling
 from scheduler.script_call import Word
 from scheduler.settings import check_patience, check_timeout, check_url
 from scheduler.store import AsyncStore
-from scheduler.transaction import Glance
 
 if TYPE_CHECKING:
     import redis.asyncio

@@ -150,8 +150,8 @@ def _reader(session: Session) -> BlockingDatabaseReader:
     from scheduler.catalog import IndexCatalog
     from scheduler.db import BlockingDatabaseReader
     from scheduler.documents import Documents, Tables
+    from scheduler.glance import Glance
     from scheduler.reading import answer_blocking
-    from scheduler.transaction import Glance
 
     documents = Documents(Glance(session.app.limits), Tables({}, IndexCatalog()), session.producer.ids)
     return BlockingDatabaseReader(documents, lambda reads: answer_blocking(reads, session.store.run), session.scheduler)
