@@ -33,7 +33,6 @@ class Presence:
         persistence: Sends each call until it is answered.
         app: Whose functions it runs.
         settings: How it runs.
-        promoter: The name its promoter uses, so that leaving frees that lease too.
         clock: Told Redis time at each announcement.
         reader_id: The connection id of the blocking reader, None where unknown.
         catalog: Told which indexes there are.
@@ -44,7 +43,6 @@ class Presence:
         persistence: Persistence,
         app: App,
         settings: WorkerSettings,
-        promoter: str,
         clock: RedisClock,
         reader_id: Callable[[], int | None],
         catalog: IndexCatalog,
@@ -52,7 +50,6 @@ class Presence:
         self._persistence = persistence
         self._app = app
         self._settings = settings
-        self._promoter = promoter
         self._clock = clock
         self._reader_id = reader_id
         self._catalog = catalog
@@ -105,8 +102,9 @@ class Presence:
             await self.join()
 
     async def leave(self) -> None:
-        """Give back what was handed out unseen, and go."""
-        await self._persistence.run(transitions.leave(self._settings.name, self._promoter, self._settings.queues))
+        """Give back what was handed out unseen, and the promoter's lease, and go."""
+        name = self._settings.name
+        await self._persistence.run(transitions.leave(name, name, self._settings.queues))
 
     def _retention(self) -> dict[str, Argument]:
         kept: dict[str, Argument] = {"keep_ms": int(self._app.keep_s * 1000), "keep_count": self._app.keep_count}

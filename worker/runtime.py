@@ -71,9 +71,8 @@ class Worker:
         listener = connections.listener_store(self._store, LEASE_MS / 1000)
         self._housekeeping = Housekeeping(app, self._store, listener, self._settings, self._clock, self._outage)
         self._presence = Presence(
-            self._persistence, app, self._settings, self._settings.name, self._clock, connections.reader_id,
-            self._catalog,
-        )  # fmt: skip
+            self._persistence, app, self._settings, self._clock, connections.reader_id, self._catalog
+        )
         self._indexer = Indexer(self._store, self._catalog, self._presence.declare, self._outage)
         self._claimer = self._make_claimer()
         self._burst = Burst(self._store, self._housekeeping.promoter, self._settings.queues, self._clock)
