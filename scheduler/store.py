@@ -105,11 +105,14 @@ class _Client(redis.asyncio.Redis):
 
 @contextlib.contextmanager
 def _closed() -> Iterator[None]:
-    """What uvloop says of a write to a connection that the other side has just closed; asyncio raises OSError."""
+    """What uvloop says of a write to a connection that the other side has just closed (asyncio raises OSError).
+
+    And what the client says of one that another task has just closed.
+    """
     try:
         yield
-    except RuntimeError as error:
-        if "the handler is closed" not in str(error):
+    except (RuntimeError, AttributeError) as error:
+        if not str(error).endswith(("the handler is closed", "no attribute 'writelines'")):
             raise
         raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
 

@@ -48,19 +48,26 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], deadline_s: flo
         await asyncio.sleep(0.005)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
-) -> Generator[None, object, object]:
-    """What a fixture of a wider scope opens is no leak of the test that needs it first."""
-    if fixturedef.scope == "function":
-        return (yield)
-    with request.config.stash[ACCOUNT].of_wide_fixture():
-        return (yield)
+class WideFixtures:
+    """What a fixture of a wider scope opens is no leak of the test that needs it first.
+
+    A plugin of its own, for the hooks of a conftest are not called for fixtures of the whole session.
+    """
+
+    def __init__(self, account: leaks.Account) -> None:
+        self._account = account
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+        if fixturedef.scope == "function":
+            return (yield)
+        with self._account.of_wide_fixture():
+            return (yield)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[ACCOUNT] = leaks.Account()
+    config.pluginmanager.register(WideFixtures(config.stash[ACCOUNT]))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,6 +21,10 @@ from typing import Any
 PATIENCE_S = 5.0
 """A connection is closed and a child has ended a moment after they were told to."""
 
+_THREADS = ("duestream-job", "duestream-nested", "asyncio_")
+_CHILD = "worker.keeper"
+"""What a worker starts when it needs it, and starts again."""
+
 _FILES = Path("/proc/self/fd")
 
 
@@ -53,16 +57,14 @@ class Account:
     Attributes:
         wide: What fixtures of a wider scope than one test have opened.
         ports: Ports of servers to which such fixtures connect as they need.
-        names: Beginnings of the names of threads that such fixtures start as they need.
-        commands: Parts of the command lines of children that they start as they need.
+        living: How many workers such fixtures have: they start threads and children as they need them.
         tasks: Tasks that were still there when their event loop was closed, as text.
     """
 
     wide: Belongings = NOTHING
     ports: set[int] = field(default_factory=set)
-    names: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
     tasks: list[str] = field(default_factory=list)
+    living: int = 0
 
     @contextlib.contextmanager
     def of_wide_fixture(self) -> Iterator[None]:
@@ -76,21 +78,21 @@ class Account:
         """A worker of a wider fixture: meanwhile it connects and starts threads for its jobs as it needs them."""
         port = int(url.rpartition(":")[2].partition("/")[0])
         self.ports.add(port)
-        self.names, self.commands = ("duestream-job", "duestream-nested", "asyncio_"), ("worker.keeper",)
+        self.living += 1
         try:
             yield
         finally:
             self.ports.discard(port)
-            self.names = self.commands = ()
+            self.living -= 1
 
     def left(self, before: Belongings) -> list[str]:
         """What is held now and was not before, in words that say which."""
         after = look().beyond(before, self.wide)
         found = [f"task {name}" for name in self.tasks]
         threads = [thread.name for thread in after.threads if thread.is_alive()]
-        found += [f"thread {name}" for name in threads if not name.startswith(self.names)]
+        found += [f"thread {name}" for name in threads if not (self.living and name.startswith(_THREADS))]
         children = {pid: _command(pid) for pid in sorted(after.children)}
-        known = [pid for pid, command in children.items() if any(part in command for part in self.commands)]
+        known = [pid for pid, command in children.items() if self.living and _CHILD in command]
         found += [f"child process {pid}: {command}" for pid, command in children.items() if pid not in known]
         for number, target in sorted(after.files):
             peer = _peer(number) if target.startswith("socket:") else None

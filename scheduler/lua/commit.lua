@@ -39,13 +39,20 @@ local catalog = redis.call('HGET', NS .. 'indexes', 'version') or '0'
 
 local MARKER_MS = 600 * 1000
 
+-- How long it was held up between being written down and now. The worker can only estimate when it wrote: it was not before
+-- the delivery, whose entry has the server's own time.
+local function lateness(entry, elapsed, written)
+  local longest = now - elapsed - (tonumber(entry:match('^%d+')) or 0)
+  return math.max(0, math.min(now - (tonumber(written) or now), longest))
+end
+
 local function take_job()
   local at = skip(13)
   return {
     id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], key = ARGV[at + 3], entry = ARGV[at + 4],
     token = ARGV[at + 5], attempt = ARGV[at + 6], elapsed = tonumber(ARGV[at + 7]), state = ARGV[at + 8],
     value = ARGV[at + 9], conflicts = tonumber(ARGV[at + 10]), catalog = ARGV[at + 11],
-    late = math.max(0, now - (tonumber(ARGV[at + 12]) or now)),
+    late = lateness(ARGV[at + 4], tonumber(ARGV[at + 7]), ARGV[at + 12]),
     reads = take_list(3), scans = take_list(SCAN_ARGS + 1), writes = take_list(3), entries = take_list(4),
     children = take_list(CREATE_ARGS), cancels = take_list(1),
   }

@@ -41,12 +41,15 @@ class FakeServer:
         }
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._socket.getsockname()[1]}/0"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # closed
             while True:
-                threading.Thread(target=self._serve, args=(self._socket.accept()[0],), daemon=True).start()
+                thread = threading.Thread(target=self._serve, args=(self._socket.accept()[0],), daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines, contextlib.suppress(ConnectionError):
@@ -56,7 +59,10 @@ class FakeServer:
                 connection.sendall(self._answers.get(name, b"+OK\r\n"))
 
     def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)  # closing alone would not wake who accepts
         self._socket.close()
+        for thread in self._threads:
+            thread.join(5)
 
 
 @contextlib.contextmanager

@@ -119,7 +119,7 @@ MUTANTS = [
         "a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("
     ),
     deliver("a counter for a token", "nonce .. ':' .. moment", "int(redis.call('INCR', NS .. 'counter'))", "schedule"),
-    deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "redeliver"),
+    deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "promote"),
     deliver("the status does not name the entry", "'token', token, 'entry', entry)", "'token', token)"),
     deliver("entries stay", "redis.call('XDEL', stream, entry)"),
     deliver("entries stay pending", "redis.call('XACK', stream, GROUP, entry)"),
@@ -289,6 +289,7 @@ MUTANTS = [
     documents("a deleted document stays in its table", "redis.call('ZREM', documents, id)"),
     commit("a deleted document stays", "redis.call('DEL', key)"),
     commit("a full server takes half", "redis.call('SETRANGE', NS .. 'sequence', 0, '')", "", FULL),
+    commit("a start before the delivery", "(tonumber(entry:match('^%d+')) or 0)", "0"),
     commit("allowed on a full server", "-- include: base\n", "-- flags: allow-oom\n-- include: base\n", FULL),
     revert("no fence", "status[2] == ARGV[at + 3] and mine", "mine"),
     revert("another worker's is taken back", " and status[3] == worker"),

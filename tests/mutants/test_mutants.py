@@ -14,7 +14,7 @@ from tests.mutants.inner import run, sabotage
 TRANSITIONS = Path(__file__).parents[1] / "transitions"
 SELECTIONS = sorted({mutant.tests for mutant in MUTANTS})
 BROKEN = re.compile("Error compiling|attempt to |nonexistent global")
-ONLY_READ = {"count", "describe", "examine", "read", "show", "survey", "tally"}
+ONLY_READ = {"count", "describe", "examine", "permit", "read", "show", "survey", "tally"}
 
 
 def paths(tests: tuple[str, ...]) -> list[str]:

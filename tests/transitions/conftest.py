@@ -314,6 +314,7 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def client(server_url: str) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(server_url, protocol=2) as client:
+        client.ping()  # connected from the start: the connection is this fixture's
         yield client
 
 

@@ -440,6 +440,21 @@ def test_what_came_between_is_no_part_of_it(world: World) -> None:
     assert (world.due(), world.ready()) == ({late.id: NOW + 5_000, at.id: NOW + 3_000}, [soon.id])
 
 
+@pytest.mark.parametrize("behind_ms", [1, 3_600_000], ids=["a little", "an hour"])
+def test_nothing_starts_before_it_is_delivered(world: World, behind_ms: int) -> None:
+    # C7.3: the worker's estimate of the time was behind, a little as ever, or an hour when the clock had jumped:
+    # the record said that a job began before it was due, and its child came early.
+    child = world.request(delay=5_000)
+    delivery = world.deliver()
+    delivered_ms = int(delivery.entry.partition("-")[0])
+    commit = world.commit_of(delivery, children=[child], written_ms=delivered_ms + 7 - behind_ms)
+    assert world.run(transitions.commit([commit], WORKER, delivered_ms + 100)) == [Word.OK]
+    job = world.job(commit.delivery.job_id)
+    assert job is not None
+    assert job.started_time == delivered_ms
+    assert world.due() == {child.id: delivered_ms + 7 + 5_000}
+
+
 def test_a_clock_that_went_back_takes_nothing_away(world: World) -> None:
     child = world.request(delay=5_000)
     commit = world.commit_of(world.deliver(), children=[child], written_ms=NOW + 60_000)

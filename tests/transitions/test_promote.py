@@ -114,6 +114,18 @@ def test_attempts_go_on(world: World) -> None:
     assert (again.attempt, world.commit(again)) == (5, Word.OK)
 
 
+def test_a_call_that_is_sent_again_hands_out_no_token_twice(world: World) -> None:
+    # C3.1: the nonce of a call alone would come twice.
+    world.schedule(delay=1)
+    call, tokens = promote(NOW + 10), []
+    for _ in range(2):
+        world.run(call)
+        (delivery,) = world.claim()
+        tokens.append(delivery.token)
+        world.run(transitions.retry([transitions.Retry(delivery, 1, 5)], NOW))
+    assert tokens[0] != tokens[1]
+
+
 @pytest.mark.parametrize("key", ["due:q", "ready:q"])
 def test_a_damaged_queue_holds_up_no_other(world: World, key: str) -> None:
     # C7.3

@@ -151,6 +151,7 @@ def small_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Red
         EmbeddedServer(tmp_path_factory.mktemp("small"), persistent=False) as server,
         redis.Redis.from_url(server.url, protocol=2) as client,
     ):
+        client.ping()
         yield client
 
 

@@ -13,7 +13,7 @@ async def test_no_connection_bounds_its_reads_by_itself(url: str, bound: str) ->
     # C3.3: an idle worker lost its reader every five seconds, and said that Redis was away.
     for client in (async_client(url + bound), reader_client(url + bound, lambda _: None)):
         async with client:
-            assert client.connection_pool.make_connection().socket_timeout is None
+            assert client.connection_pool.connection_kwargs["socket_timeout"] is None
 
 
 async def test_a_blocking_read_outlasts_the_bound_of_the_url(url: str, namespace: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -34,8 +35,10 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Server:
-    return Server()
+async def server() -> AsyncIterator[Server]:
+    server = Server()
+    yield server
+    await server.contact.close()
 
 
 async def test_a_prompt_reply_asks_nobody(server: Server) -> None:

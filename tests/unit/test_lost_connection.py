@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable
 
 import pytest
 import uvloop
@@ -43,3 +44,27 @@ def test_a_write_to_a_closed_connection_is_a_lost_connection(
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(cut())
+
+
+async def test_a_connection_that_another_task_closes_is_a_lost_connection(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # C3.3: when Redis is back, no connection of before is trusted; who was about to write to one failed for good.
+    client = async_client(url)
+    store = AsyncStore(Keys("_"), client)
+    try:
+        assert await store.command("PING") == b"PONG"
+        (connection,) = client.connection_pool._available_connections
+        send = connection._send_packed_command
+
+        async def closed(command: Iterable[bytes]) -> None:
+            monkeypatch.undo()
+            await connection.disconnect(nowait=True)
+            await send(command)
+
+        monkeypatch.setattr(connection, "_send_packed_command", closed)
+        with contextlib.suppress(Unavailable):
+            assert await store.command("PING") == b"PONG"
+        assert await store.command("PING") == b"PONG"
+    finally:
+        await client.aclose()

@@ -11,6 +11,7 @@ from scheduler import transitions
 from scheduler.keys import GROUP, Keys
 from scheduler.store import BlockingStore, blocking_client
 from tests.faults.chaos.invariants.rest import Footprint
+from tests.faults.chaos.server import OURS
 
 BATCH = 1_000
 LATER_S = 8 * 24 * 3600
@@ -74,10 +75,9 @@ def processes_with(variable: str) -> list[str]:
 
 
 def connections(server: Any) -> list[str]:
-    """The server's clients besides the one that asks."""
-    own = server.client_id()
+    """The server's clients besides our own."""
     shown = ("addr", "age", "idle", "cmd", "lib-name")
-    others = [one for one in server.client_list(_type="normal") if int(one["id"]) != own]
+    others = [one for one in server.client_list(_type="normal") if one["name"] != OURS]
     return [", ".join(f"{name} {one.get(name)}" for name in shown) for one in others]
 
 
@@ -119,10 +119,11 @@ def settled_memory(server: Any, goal: int | None = None, timeout_s: float = 10.0
 def memory_stats(server: Any) -> dict[str, int]:
     """Where the memory is, as the server tells it."""
     found: dict[Any, Any] = server.memory_stats()
-    return {str(name): int(value) for name, value in found.items() if isinstance(value, int)}
+    told = {str(name): int(value) for name, value in found.items() if isinstance(value, int)}
+    return told | {key.decode(): int(server.memory_usage(key, samples=0) or 0) for key in server.scan_iter(count=BATCH)}
 
 
 def _memory(server: Any) -> int:
     found = server.info("memory")
-    buffers = ("mem_clients_normal", "mem_clients_slaves", "mem_aof_buffer", "mem_replication_backlog")
+    buffers = ("mem_clients_slaves", "mem_aof_buffer", "mem_replication_backlog")
     return int(found["used_memory"]) - sum(int(found.get(name, 0)) for name in buffers)

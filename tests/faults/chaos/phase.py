@@ -180,7 +180,6 @@ def _look(world: World, rest: Rest, place: Place) -> None:
     mine = f"{RUN}={place.folder}"
     rest.orphans = _left_of(lambda: inventory.processes_with(mine))
     world.proxy.cut_all()  # those on which something was swallowed do not notice that one end is gone
-    server.connection_pool.disconnect()  # our own, one for each thread that has asked
     rest.connections = _left_of(lambda: inventory.connections(server))
     rest.complaints = [f"{log.name} has a traceback" for log in sorted(place.folder.glob("*.log"))
                        if "Traceback" in log.read_text(errors="replace")]  # fmt: skip

@@ -17,6 +17,8 @@ import redis
 
 HOST = "127.0.0.1"
 START_S = 20.0
+OURS = "chaos"
+"""What our own connections are called; there is one for each thread that has asked."""
 SYNC_S = 1.0
 """What `everysec` may lose."""
 
@@ -54,7 +56,7 @@ class Server:
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
         self.process: subprocess.Popen[bytes] | None = None
-        self.admin: Any = redis.Redis(HOST, self.port, socket_timeout=5, protocol=2)
+        self.admin: Any = redis.Redis(HOST, self.port, socket_timeout=5, protocol=2, client_name=OURS)
         self._sizes: deque[tuple[float, int]] = deque(maxlen=round(SYNC_S / _SAMPLE_S))
         self._sampler: threading.Thread | None = None
         self._over = threading.Event()

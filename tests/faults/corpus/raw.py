@@ -130,7 +130,7 @@ SPECS: dict[str, bytes] = {
     "a wrong number": spec(f4="corpus:typed", f9={"number": "many"}),
     "a number that is missing": spec(f4="corpus:typed"),
     "a number of 100 kB": spec(f4="corpus:typed", f9={"number": msgpack.ExtType(1, b"\x01" + bytes(100_000))}),
-    "a million small things": head(*FIELDS[:8]) + b"\xdd\x00\x0f\x42\x40" + b"\xc0" * 1_000_000 + b"\x80",
+    "100,000 small things": head(*FIELDS[:8]) + b"\xdd\x00\x01\x86\xa0" + b"\xc0" * 100_000 + b"\x80",
     "8 MB of noise": _random(8, 8_000_000),
 }
 """What the spec of a job becomes while it waits: the job ends, and says why."""
