@@ -154,6 +154,7 @@ def test_the_company_of_poison(world: World) -> None:
         pauses = sorted(at - NOW for at in due.values())
         assert all(1 <= pause <= most_ms for pause in pauses)
         assert min(later - sooner for sooner, later in pairwise(pauses)) > most_ms / 20
+        assert pauses[-1] > most_ms * 0.35  # whatever the ids: of four that follow one another one comes late
         assert all("token" not in world.status(job_id) for job_id in ids)
     for _ in range(10):
         lose_all(world)
