@@ -89,7 +89,7 @@ class Account:
 
     @contextlib.contextmanager
     def of_background_work(self) -> Iterator[None]:
-        """A wider fixture works on in threads while its tests look at what came of it: what is left is seen at its end."""
+        """A wider fixture works on in threads while its tests look at what came of it: it is judged at its end."""
         before = look()
         self.busy += 1
         try:
