@@ -147,7 +147,10 @@ _WORK = _options(
 def worker(
     target: str, url: str | None, processes: int, life_file: Path | None, watch_stdin: bool, **options: Any
 ) -> None:
-    """Run the jobs of an app until TERM or Ctrl-C; a second one ends it at once."""
+    """Run the jobs of an app.
+
+    Until TERM or Ctrl-C: mutations go back then, actions may finish within --grace. A second one ends it at once.
+    """
     leave_on_term()
     logging = _logging(options)
     logging.configure()
@@ -214,7 +217,10 @@ def promoter(namespace: str | None, target: str | None, url: str | None, watch_s
 @click.option("--reload/--no-reload", default=True, help="Start the worker again when a Python file changes.")
 @_LOGGING
 def dev(target: str, url: str | None, concurrency: int, reload: bool, **options: Any) -> None:
-    """Run a server of this directory's own, and a worker that starts again when the code changes."""
+    """Run a server, and a worker that reloads.
+
+    The server is this directory's own; the worker starts again when the code changes.
+    """
     logging = _logging(options)
     logging.configure()
     from worker import dev as development

@@ -11,7 +11,15 @@ import redis.asyncio
 
 from scheduler.ending import end
 from scheduler.keys import Keys
-from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, async_client, blocking_client, reader_client
+from scheduler.store import (
+    CONNECTION_LOST,
+    AsyncStore,
+    BlockingStore,
+    ServerError,
+    async_client,
+    blocking_client,
+    reader_client,
+)
 
 _OPEN_S = 2.0
 
@@ -39,11 +47,14 @@ class Connections:
         return self._reader_id
 
     async def open_reader(self) -> None:
-        """Connect the blocking reader, so that its id is known from the start; later if Redis is away."""
+        """Connect the blocking reader, so that its id is known from the start; later if Redis is away.
+
+        A refusal is left to those who ask next: they say what this user lacks.
+        """
         opening = asyncio.ensure_future(cast("Awaitable[Any]", self.reader.ping()))
         await asyncio.wait([opening], timeout=_OPEN_S)
         await end(opening)
-        with contextlib.suppress(*CONNECTION_LOST, asyncio.CancelledError):
+        with contextlib.suppress(*CONNECTION_LOST, ServerError, asyncio.CancelledError):
             opening.result()
 
     async def release_reader(self, store: AsyncStore) -> None:

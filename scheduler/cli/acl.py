@@ -18,7 +18,9 @@ from scheduler.cli.session import Target, target_options
 @json_option
 @target_options
 def acl(target: Target, role: str, user: str | None, as_file: bool, fsync: bool, as_json: bool) -> None:
-    """Print what a ROLE must be allowed on the server: the keys of one app, and the commands that it sends.
+    """Print the rights of a ROLE as the server's rules.
+
+    They are the keys of one app, and the commands that the role sends.
 
     \b
     duestream acl worker --namespace shop | redis-cli

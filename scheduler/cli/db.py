@@ -64,7 +64,9 @@ def get(target: Target, document_id: str, as_json: bool) -> None:
 @json_option
 @target_options
 def list_(target: Target, table: str, limit: int, as_json: bool, **options: Any) -> None:
-    """List documents of TABLE in order of creation, or of the fields of an index.
+    """List documents of TABLE.
+
+    In order of creation, or of the fields of an index.
 
     \b
     duestream db list orders --index owner,opened_ms --where owner=alice --desc
@@ -104,7 +106,7 @@ def tables(target: Target, as_json: bool) -> None:
 @json_option
 @target_options
 def indexes(target: Target, as_json: bool) -> None:
-    """List indexes, and how far those that are not ready have been built."""
+    """List indexes and how far they are built."""
     from scheduler.inspector import read_indexes
 
     with target.open() as session:
@@ -122,7 +124,9 @@ def indexes(target: Target, as_json: bool) -> None:
 @json_option
 @target_options
 def drop_index(target: Target, index_id: str, yes: bool, as_json: bool) -> None:
-    """Drop INDEX ("orders:owner,opened_ms") and all its entries; no document is touched.
+    """Drop INDEX and its entries, no document.
+
+    INDEX is named like "orders:owner,opened_ms".
 
     For one that no running worker declares any more. A worker whose app still does goes on as if it were there: its
     queries along it find nothing or too little until it has noticed, made the index again and built it anew.

@@ -37,7 +37,9 @@ FAILED: Final = 4
 @json_option
 @target_options
 def doctor(target: Target, deep: bool, fix: bool, yes: bool, user: str | None, role: str, as_json: bool) -> None:
-    """Examine a live deployment: the server, who works, and where every job is.
+    """Examine a live deployment, and mend it.
+
+    It looks at the server, at who works, and at where every job is.
 
     \b
     duestream doctor

@@ -27,8 +27,9 @@ def function() -> None:
 @json_option
 @target_options
 def list_(target: Target, as_json: bool) -> None:
-    """List the functions that live workers registered, how their jobs ended, how many conflicts they met, and
-    how many were refused for their signature.
+    """List functions and how their jobs ended.
+
+    Those that live workers registered; with how many conflicts they met, and how many were refused for their signature.
 
     With --app those of the app are listed, without a look at the server.
     """

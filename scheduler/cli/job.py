@@ -62,7 +62,10 @@ def show(target: Target, job_id: str, as_json: bool) -> None:
 @json_option
 @target_options
 def list_(target: Target, limit: int, cursor: str | None, as_json: bool, **filters: Any) -> None:
-    """List jobs: ready ones, then by due time, then running actions, then each final state, newest first."""
+    """List jobs.
+
+    Ready ones first, then by due time, then running actions, then each final state, newest first.
+    """
     with target.open() as session:
         jobs, cursor = _collect(session, given(filters), limit, cursor)
         if as_json:

@@ -20,7 +20,10 @@ def queue() -> None:
 @json_option
 @target_options
 def list_(target: Target, as_json: bool) -> None:
-    """List queues: jobs that wait for their time, that are ready, that a worker holds, and the next due time."""
+    """List queues and how many jobs each has.
+
+    These wait for their time, are ready, or are held by a worker; and when the next is due.
+    """
     from scheduler.inspector import read_queues
 
     with target.open() as session:

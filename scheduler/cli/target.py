@@ -17,7 +17,7 @@ from scheduler.errors import ConfigurationError, InvalidOption
 _EXAMPLE = "expected MODULE:APP, like examples.shop:app"
 _MODULE = re.compile(r"\w+(\.\w+)*")
 _OURS = str(Path(__file__).parents[1])
-_MACHINERY = ("<frozen importlib", importlib.__file__, __file__)
+_MACHINERY = ("<frozen ", importlib.__file__, __file__)
 
 
 class BadTarget(ConfigurationError, InvalidOption):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from scheduler import transitions, values
-from scheduler.doctor.findings import Finding
+from scheduler.doctor.findings import Finding, counted
 from scheduler.errors import DuestreamError
 from scheduler.operations import Steps
 from scheduler.transitions import Catalog, Document
@@ -21,7 +21,7 @@ def check_documents(ids: Sequence[str]) -> Steps[list[Finding]]:
         some = ids[start : start + PAGE]
         snapshot = yield transitions.read([("doc", document_id) for document_id in some])
         damaged += [one.id for one in snapshot.things if not _is_sound(one)]
-    return [Finding("document-damaged", f"{len(damaged):,} documents", tuple(damaged))] if damaged else []
+    return [Finding("document-damaged", counted(len(damaged), "document"), tuple(damaged))] if damaged else []
 
 
 def _is_sound(document: Document) -> bool:
@@ -39,4 +39,4 @@ def check_indexes(before: Catalog, after: Catalog) -> list[Finding]:
     stuck = tuple(
         index for index, built in after.indexes.items() if built is not None and before.indexes.get(index) == built
     )
-    return [Finding("index-unbuilt", f"{len(stuck):,} indexes", stuck)] if stuck else []
+    return [Finding("index-unbuilt", counted(len(stuck), "index", "indexes"), stuck)] if stuck else []

@@ -61,6 +61,11 @@ class Finding:
         return ", ".join(self.names[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def counted(count: int, one: str, more: str = "") -> str:
+    """A number with its noun; `more` is the plural where it takes no s."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
 def worst(findings: list[Finding]) -> Severity:
     """The worst of what was found; a note where nothing was."""
     found = {finding.rule.severity for finding in findings}

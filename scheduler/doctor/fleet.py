@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from scheduler import transitions
-from scheduler.doctor.findings import Finding
+from scheduler.doctor.findings import Finding, counted
 from scheduler.inspector import WorkerView
 from scheduler.keys import GROUP, Keys
 from scheduler.operations import Steps
@@ -27,7 +27,7 @@ def check_workers(workers: Sequence[WorkerView], now_ms: int) -> Iterator[Findin
     """Workers that give no sign of life."""
     silent = tuple(one.name for one in workers if one.is_silent(now_ms))
     if silent:
-        yield Finding("worker-silent", f"{len(silent):,} of {len(workers):,} workers", silent)
+        yield Finding("worker-silent", f"{len(silent):,} of {counted(len(workers), 'worker')}", silent)
 
 
 def check_queues(waiting: Mapping[str, int], workers: Sequence[WorkerView], now_ms: int) -> Iterator[Finding]:
@@ -35,7 +35,11 @@ def check_queues(waiting: Mapping[str, int], workers: Sequence[WorkerView], now_
     served = {queue for one in workers if not one.is_silent(now_ms) for queue in one.queues}
     unserved = {queue: count for queue, count in waiting.items() if count and queue not in served}
     if unserved:
-        yield Finding("queue-unserved", f"{sum(unserved.values()):,} jobs", tuple(sorted(unserved)))
+        yield Finding(
+            "queue-unserved",
+            f"{counted(sum(unserved.values()), 'job')} in queues without a worker",
+            tuple(sorted(unserved)),
+        )
 
 
 def check_functions(waiting: Counter[str]) -> Steps[list[Finding]]:
@@ -43,7 +47,17 @@ def check_functions(waiting: Counter[str]) -> Steps[list[Finding]]:
     names = sorted(waiting)
     described = yield transitions.describe(names)
     gone = tuple(name for name, one in zip(names, described, strict=True) if one is None)
-    return [Finding("function-unserved", f"{sum(waiting[name] for name in gone):,} jobs", gone)] if gone else []
+    return (
+        [
+            Finding(
+                "function-unserved",
+                f"{counted(sum(waiting[name] for name in gone), 'job')} for unknown functions",
+                gone,
+            )
+        ]
+        if gone
+        else []
+    )
 
 
 def check_promoter(keys: Keys, queues: Sequence[str], now_ms: int) -> Steps[list[Finding]]:
@@ -53,7 +67,7 @@ def check_promoter(keys: Keys, queues: Sequence[str], now_ms: int) -> Steps[list
     overdue = 0
     for queue in queues:
         overdue += int((yield ("ZCOUNT", keys.due(queue), "-inf", now_ms - OVERDUE_MS)))
-    return [Finding("promoter-missing", f"{overdue:,} jobs are overdue")] if overdue else []
+    return [Finding("promoter-missing", f"{counted(overdue, 'job is', 'jobs are')} overdue")] if overdue else []
 
 
 def check_leases(keys: Keys, queues: Sequence[str], workers: Sequence[WorkerView], now_ms: int) -> Steps[list[Finding]]:
@@ -66,5 +80,7 @@ def check_leases(keys: Keys, queues: Sequence[str], workers: Sequence[WorkerView
         over += len(found)
         names += [queue] if found else []
     return (
-        [Finding("lease-over", f"{over:,} leases ended over {longest_ms / 1000:g} s ago", tuple(names))] if over else []
+        [Finding("lease-over", f"{counted(over, 'lease')} ended over {longest_ms / 1000:g} s ago", tuple(names))]
+        if over
+        else []
     )

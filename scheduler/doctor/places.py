@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from scheduler.doctor.calls import Row, Surveyed, Verdict, examine, survey
-from scheduler.doctor.findings import Finding
+from scheduler.doctor.findings import Finding, counted
 from scheduler.job import FINAL
 from scheduler.keys import Keys, kind_of
 from scheduler.operations import Steps
@@ -39,19 +39,19 @@ CODES: Final = {
 }
 """What a verdict is called."""
 
-_SAID: Final = {
-    "spec-damaged": "specs that cannot be read",
-    "status-damaged": "statuses of another type",
-    "job-lost": "jobs",
-    "action-unwatched": "actions",
-    "record-unlisted": "records",
-    "member-dangling": "members of sets",
-    "status-orphan": "statuses",
-    "entry-foreign": "entries",
-    "entry-stale": "entries",
-    "entry-stranded": "entries",
-    "key-orphan": "idempotency keys",
-    "group-missing": "queues",
+_SAID: Final[dict[str, tuple[str, ...]]] = {
+    "spec-damaged": ("spec that cannot be read", "specs that cannot be read"),
+    "status-damaged": ("status of another type", "statuses of another type"),
+    "job-lost": ("job",),
+    "action-unwatched": ("action",),
+    "record-unlisted": ("record",),
+    "member-dangling": ("member of a set", "members of sets"),
+    "status-orphan": ("status", "statuses"),
+    "entry-foreign": ("entry", "entries"),
+    "entry-stale": ("entry", "entries"),
+    "entry-stranded": ("entry", "entries"),
+    "key-orphan": ("idempotency key",),
+    "group-missing": ("queue",),
 }
 
 
@@ -81,10 +81,10 @@ class Places:
         """All that was out of place."""
         for code, rows in self.found.items():
             names = tuple(dict.fromkeys(_name(row, code) for row in rows))
-            yield Finding(code, f"{len(names):,} {_SAID[code]}", names, tuple(rows))
+            yield Finding(code, counted(len(names), *_SAID[code]), names, tuple(rows))
         for code, keys in self.named.items():
             if keys:
-                yield Finding(code, f"{len(keys):,} keys", tuple(keys))
+                yield Finding(code, counted(len(keys), "key"), tuple(keys))
         if self.unseen:
             yield Finding("not-all-seen", "too much to look at all of it", tuple(self.unseen))
 

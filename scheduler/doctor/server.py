@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from scheduler.doctor.findings import Finding
+from scheduler.doctor.findings import Finding, counted
 
 SECTIONS: Final = ("server", "memory", "persistence", "stats", "replication")
 OLDEST: Final = (7, 0)
@@ -50,7 +50,7 @@ def _memory(facts: Mapping[str, str]) -> Iterator[Finding]:
 
 def _evicted(facts: Mapping[str, str]) -> Iterator[Finding]:
     if evicted := _number(facts, "evicted_keys"):
-        yield Finding("memory-evicted", f"{evicted:,} keys since the server started")
+        yield Finding("memory-evicted", f"{counted(evicted, 'key')} since the server started")
 
 
 def _disk(facts: Mapping[str, str], *, snapshots: bool) -> Iterator[Finding]:

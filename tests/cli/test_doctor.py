@@ -54,7 +54,7 @@ def test_errors_and_the_way_out(room: Room) -> None:
 def test_consent(room: Room) -> None:
     job_id = lose_a_job(room)
     agreed = room.run("doctor", "--fix", stdin="y\n")
-    assert f"job-lost: 1 jobs: {job_id}" in agreed.stderr
+    assert f"job-lost: 1 job: {job_id}" in agreed.stderr
     assert f"mended job-lost: {job_id}" in agreed.stdout
 
 

@@ -70,6 +70,7 @@ def test_a_wrong_target_is_named(target: str, said: str) -> None:
         ("raise ValueError\n", "shopfront.py:1: ValueError"),
         ("import sys\nsys.exit(3)\n", "shopfront.py:2: SystemExit: 3"),
         ("def f():\n    return {}['x']\n\nf()\n", "shopfront.py:2: KeyError: 'x'"),
+        ("import os\nkey = os.environ['NOT_SET_BY_ANYBODY']\n", "shopfront.py:2: KeyError: 'NOT_SET_BY_ANYBODY'"),
         (  # what a decorator of ours refuses is said where it was given
             "from scheduler import App\napp = App('front')\n\n@app.mutation(queue='a b')\nasync def f(ctx): ...\n",
             "shopfront.py:4: InvalidOption: queue: expected 1 to 64 letters",

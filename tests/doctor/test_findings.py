@@ -286,7 +286,7 @@ def test_a_job_is_one_thing_wherever_it_is_met(world: World) -> None:
     job_id = world.in_state("success").job_id
     world.command("SET", world.keys.job(job_id), "no spec")
     (finding,) = examine(world.store)
-    assert (finding.code, finding.said, finding.names) == ("spec-damaged", "1 specs that cannot be read", (job_id,))
+    assert (finding.code, finding.said, finding.names) == ("spec-damaged", "1 spec that cannot be read", (job_id,))
 
 
 def test_what_was_mended_by_another_meanwhile_stays_as_it_is(world: World) -> None:

@@ -214,6 +214,13 @@ def test_a_worker_that_lacks_a_right_does_not_start(server: Server) -> None:
     assert server.admin("DBSIZE") == 0
 
 
+def test_a_worker_with_the_user_of_a_client_is_told_all_that_it_lacks(server: Server) -> None:
+    # Its reader says its name when it connects: it was told of that one command alone.
+    server.admin("ACL", "SETUSER", "shop-worker", "-client|setname", "-incrby")
+    with pytest.raises(ConfigurationError, match=r"lacks rights of a worker .*\+client\|setname .*\+incrby"):
+        asyncio.run(_serve(server))
+
+
 async def _serve(server: Server) -> None:
     await serve(shop(), server.of(Role.WORKER), WorkerSettings(), asyncio.Event())
 
