@@ -20,10 +20,11 @@ from rich.table import Table
 
 from scheduler import App, BlockingMutationContext, EmbeddedServer, Scheduler
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import async_client
 from scheduler.clock import RedisClock
 from scheduler.keys import Keys
 from scheduler.spec import Spec
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 from scheduler.transitions import Delivery
 from worker.connections import Connections
 from worker.delivery import Held

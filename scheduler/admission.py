@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from scheduler.durability import FSYNC, Durability, Safety
 from scheduler.errors import ConfigurationError
-from scheduler.store import ServerError
+from scheduler.facts import OLDEST, read_facts, version_of
+from scheduler.refusals import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scheduler.operations import Steps
-
-OLDEST: Final = (7, 0)
-"""Scripts with flags. Valkey counts on from Redis 7.2, and says so in `redis_version`."""
 
 _PROBE: Final = "#!lua flags=no-writes\nreturn redis.call('XLEN', KEYS[1])"
 _MISSING: Final = ("unknown command", "unknown redis command", "unsupported", "not supported")
@@ -42,11 +40,12 @@ class Server:
     @classmethod
     def of(cls, info: bytes) -> Server:
         """Read the reply to INFO."""
-        facts = dict(line.split(":", 1) for line in info.decode(errors="replace").splitlines() if ":" in line)
-        version = facts.get("redis_version", "")
+        facts = read_facts(info)
         return cls(
-            name=f"Valkey {facts['valkey_version']}" if "valkey_version" in facts else f"Redis {version}",
-            version=tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()),
+            name=f"Valkey {facts['valkey_version']}"
+            if "valkey_version" in facts
+            else f"Redis {facts.get('redis_version', '')}",
+            version=version_of(facts),
             cluster=facts.get("cluster_enabled") == "1",
             primary=f"{facts.get('master_host')}:{facts.get('master_port')}" if facts.get("role") == "slave" else "",
             eviction=facts.get("maxmemory_policy", ""),

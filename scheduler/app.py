@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, TypeVar, overload
 
 from scheduler.blocking_context import BlockingActionContext, BlockingMutationContext, BlockingQueryContext
 from scheduler.context import ActionContext, MutationContext, QueryContext
+from scheduler.decorators import (
+    ActionDecorator,
+    AsyncAction,
+    AsyncMutation,
+    AsyncQuery,
+    BlockingSqlMutationDecorator,
+    MutationDecorator,
+    PlainAction,
+    PlainMutation,
+    PlainQuery,
+    QueryDecorator,
+    SqlMutationDecorator,
+)
 from scheduler.durability import DurabilityName, check_durability, check_replicas
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
@@ -26,67 +39,12 @@ from scheduler.settings import (
     check_url,
     check_whole,
 )
-from scheduler.sql_context import BlockingSqlContext, SqlContext
 from scheduler.table import Document, Index, Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
-
-_Mutation = Function[MutationContext, P, R, Coroutine[Any, Any, R]]
-_PlainMutation = Function[BlockingMutationContext, P, R, R]
-_Action = Function[ActionContext, P, R, Coroutine[Any, Any, R]]
-_PlainAction = Function[BlockingActionContext, P, R, R]
-_Query = Function[QueryContext, P, R, Coroutine[Any, Any, R]]
-_PlainQuery = Function[BlockingQueryContext, P, R, R]
-
-
-class MutationDecorator(Protocol):
-    """What `@app.mutation(...)` returns: takes an `async def`, or a plain `def` that will run in a thread."""
-
-    @overload
-    def __call__(
-        self, handler: Callable[Concatenate[MutationContext, P], Coroutine[Any, Any, R]], /
-    ) -> _Mutation[P, R]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[BlockingMutationContext, P], R], /) -> _PlainMutation[P, R]: ...
-
-
-class SqlMutationDecorator(Protocol[S]):
-    """What `@app.mutation(transaction=...)` returns with an async transaction: takes an `async def`."""
-
-    def __call__(
-        self, handler: Callable[Concatenate[SqlContext[S], P], Coroutine[Any, Any, R]], /
-    ) -> Function[SqlContext[S], P, R, Coroutine[Any, Any, R]]: ...
-
-
-class BlockingSqlMutationDecorator(Protocol[S]):
-    """What `@app.mutation(transaction=...)` returns with a blocking transaction: takes a plain `def`."""
-
-    def __call__(
-        self, handler: Callable[Concatenate[BlockingSqlContext[S], P], R], /
-    ) -> Function[BlockingSqlContext[S], P, R, R]: ...
-
-
-class ActionDecorator(Protocol):
-    """What `@app.action(...)` returns: takes an `async def`, or a plain `def` that will run in a thread."""
-
-    @overload
-    def __call__(
-        self, handler: Callable[Concatenate[ActionContext, P], Coroutine[Any, Any, R]], /
-    ) -> _Action[P, R]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[BlockingActionContext, P], R], /) -> _PlainAction[P, R]: ...
-
-
-class QueryDecorator(Protocol):
-    """What `@app.query(...)` returns: takes an `async def`, or a plain `def` that will run in a thread."""
-
-    @overload
-    def __call__(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...
-    @overload
-    def __call__(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
 
 
 def check_app(app: object) -> App:
@@ -160,9 +118,9 @@ class App:
     @overload
     def mutation(
         self, handler: Callable[Concatenate[MutationContext, P], Coroutine[Any, Any, R]], /
-    ) -> _Mutation[P, R]: ...
+    ) -> AsyncMutation[P, R]: ...
     @overload
-    def mutation(self, handler: Callable[Concatenate[BlockingMutationContext, P], R], /) -> _PlainMutation[P, R]: ...
+    def mutation(self, handler: Callable[Concatenate[BlockingMutationContext, P], R], /) -> PlainMutation[P, R]: ...
     @overload
     def mutation(
         self,
@@ -240,11 +198,11 @@ class App:
     @overload
     def internal_mutation(
         self, handler: Callable[Concatenate[MutationContext, P], Coroutine[Any, Any, R]], /
-    ) -> _Mutation[P, R]: ...
+    ) -> AsyncMutation[P, R]: ...
     @overload
     def internal_mutation(
         self, handler: Callable[Concatenate[BlockingMutationContext, P], R], /
-    ) -> _PlainMutation[P, R]: ...
+    ) -> PlainMutation[P, R]: ...
     @overload
     def internal_mutation(
         self,
@@ -300,9 +258,11 @@ class App:
         )
 
     @overload
-    def action(self, handler: Callable[Concatenate[ActionContext, P], Coroutine[Any, Any, R]], /) -> _Action[P, R]: ...
+    def action(
+        self, handler: Callable[Concatenate[ActionContext, P], Coroutine[Any, Any, R]], /
+    ) -> AsyncAction[P, R]: ...
     @overload
-    def action(self, handler: Callable[Concatenate[BlockingActionContext, P], R], /) -> _PlainAction[P, R]: ...
+    def action(self, handler: Callable[Concatenate[BlockingActionContext, P], R], /) -> PlainAction[P, R]: ...
     @overload
     def action(
         self,
@@ -345,9 +305,9 @@ class App:
     @overload
     def internal_action(
         self, handler: Callable[Concatenate[ActionContext, P], Coroutine[Any, Any, R]], /
-    ) -> _Action[P, R]: ...
+    ) -> AsyncAction[P, R]: ...
     @overload
-    def internal_action(self, handler: Callable[Concatenate[BlockingActionContext, P], R], /) -> _PlainAction[P, R]: ...
+    def internal_action(self, handler: Callable[Concatenate[BlockingActionContext, P], R], /) -> PlainAction[P, R]: ...
     @overload
     def internal_action(
         self,
@@ -376,9 +336,9 @@ class App:
         )
 
     @overload
-    def query(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> _Query[P, R]: ...
+    def query(self, handler: Callable[Concatenate[QueryContext, P], Coroutine[Any, Any, R]], /) -> AsyncQuery[P, R]: ...
     @overload
-    def query(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> _PlainQuery[P, R]: ...
+    def query(self, handler: Callable[Concatenate[BlockingQueryContext, P], R], /) -> PlainQuery[P, R]: ...
     @overload
     def query(self, /, *, name: str | None = None, timeout: float | None = None) -> QueryDecorator: ...
     def query(

@@ -13,12 +13,14 @@ from scheduler.app import App, check_app
 from scheduler.attempts import TIMEOUT_S
 from scheduler.call import Call
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import blocking_client
 from scheduler.clock import RedisClock
 from scheduler.db import BlockingDatabaseReader
 from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
 from scheduler.errors import ResultTimeout, Unavailable
 from scheduler.function import AnyFunction
+from scheduler.glance import Glance
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.keyring import Keyring
@@ -31,8 +33,7 @@ from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
 from scheduler.settings import check_patience, check_timeout, check_url
-from scheduler.store import BlockingStore, blocking_client
-from scheduler.transaction import Glance
+from scheduler.store import BlockingStore
 
 if TYPE_CHECKING:
     import redis

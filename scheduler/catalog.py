@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from scheduler.table import Index
-from scheduler.transitions import Catalog
+from scheduler.versions import Catalog
 
 
 class IndexCatalog:

@@ -15,12 +15,14 @@ from scheduler.attempts import TIMEOUT_S
 from scheduler.batcher import Batcher
 from scheduler.call import Call, Request
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import async_client
 from scheduler.clock import RedisClock
 from scheduler.db import DatabaseReader, SystemTables
 from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
 from scheduler.errors import ResultTimeout, Unavailable
 from scheduler.function import AnyFunction
+from scheduler.glance import Glance
 from scheduler.ids import JobId, JobIds, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.keyring import Keyring
@@ -31,11 +33,11 @@ from scheduler.mailbox import Mailbox
 from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import Reads, answer, transition_of
+from scheduler.refusals import ServerError
 from scheduler.scheduling import Scheduling
+from scheduler.script_call import Word
 from scheduler.settings import check_patience, check_timeout, check_url
-from scheduler.store import AsyncStore, ServerError, async_client
-from scheduler.transaction import Glance
-from scheduler.transitions import Word
+from scheduler.store import AsyncStore
 
 if TYPE_CHECKING:
     import redis.asyncio

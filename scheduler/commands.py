@@ -30,12 +30,6 @@ def used_by(script_name: str) -> frozenset[str]:
     return read_commands(scripts.load(script_name).plain)
 
 
-@cache
-def used_by_all() -> frozenset[str]:
-    """The commands of all scripts together."""
-    return frozenset().union(*(used_by(name) for name in scripts.NAMES))
-
-
 def read_commands(source: str) -> frozenset[str]:
     """The commands in the source of one assembled script; raises as `used_by` does."""
     return frozenset(_command(source, call) for call in _CALL.finditer(source))

@@ -82,34 +82,39 @@ class Contact:
             Silence: It was lost.
             TimeoutError: The server is away or slow.
         """
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + within_s
-        allowed_s = 0.0
         try:
-            await asyncio.wait([sent], timeout=min(PATIENCE_S * patience, within_s))
-            if not sent.done():
-                allowed_s = size() / _SLOWEST_BYTES_PER_S
-                deadline += allowed_s if stretch else 0
-                await asyncio.wait([sent], timeout=min(allowed_s, deadline - clock()))
-            while not sent.done():
-                if clock() >= deadline:
-                    raise TimeoutError
-                if await self._is_alive(sent, deadline):
-                    grace_s = _GRACE_S * patience + allowed_s
-                    await asyncio.wait([sent], timeout=min(grace_s, deadline - clock()))
-                    if not sent.done() and clock() < deadline:
-                        raise Silence("no reply on a connection, while a fresh one has answered")
+            await self._until_answered(sent, within_s, patience, size, stretch=stretch)
             found = sent.result()
         except self._lost:
             self._away = True
             raise
         else:
-            self._heard = clock()
+            self._heard = asyncio.get_running_loop().time()
             if self._away:
                 await self._come_back()
             return found
         finally:
             self._abandon(sent)
+
+    async def _until_answered(
+        self, sent: asyncio.Task[T], within_s: float, patience: float, size: Callable[[], int], *, stretch: bool
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + within_s
+        await asyncio.wait([sent], timeout=min(PATIENCE_S * patience, within_s))
+        if sent.done():
+            return
+        allowed_s = size() / _SLOWEST_BYTES_PER_S
+        deadline += allowed_s if stretch else 0
+        await asyncio.wait([sent], timeout=min(allowed_s, deadline - clock()))
+        while not sent.done():
+            if clock() >= deadline:
+                raise TimeoutError
+            if await self._is_alive(sent, deadline):
+                grace_s = _GRACE_S * patience + allowed_s
+                await asyncio.wait([sent], timeout=min(grace_s, deadline - clock()))
+                if not sent.done() and clock() < deadline:
+                    raise Silence("no reply on a connection, while a fresh one has answered")
 
     async def blocked_reply(
         self, sent: asyncio.Task[T], within_s: float, nudge: Callable[[], Awaitable[None]] | None = None

@@ -19,8 +19,9 @@ from scheduler.ids import JobId, parse_job_id
 from scheduler.job import CancelOutcome, Job, JobState
 from scheduler.operations import Producer, Steps, cancel_many, get, prepare
 from scheduler.reading import Reader
+from scheduler.savepoints import Scope
 from scheduler.scheduling import Scheduling
-from scheduler.transaction import Scope, Transaction
+from scheduler.transaction import Transaction
 
 P = ParamSpec("P")
 R = TypeVar("R")

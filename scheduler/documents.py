@@ -11,6 +11,7 @@ from scheduler.errors import InvalidDocument, NotUnique
 from scheduler.ids import JobIds
 from scheduler.query import Page, Plan
 from scheduler.reading import Reads
+from scheduler.savepoints import Scope
 from scheduler.table import (
     Document,
     Table,
@@ -21,7 +22,7 @@ from scheduler.table import (
     name_of,
     unpack_document,
 )
-from scheduler.transaction import Scope, Transaction
+from scheduler.transaction import Transaction
 from scheduler.walk import STEP, walk
 
 T = TypeVar("T")

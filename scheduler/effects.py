@@ -8,7 +8,8 @@ from typing import NamedTuple, Self
 from scheduler import values
 from scheduler.call import Request
 from scheduler.ids import JobId
-from scheduler.transitions import Commit, Scan
+from scheduler.transitions import Commit
+from scheduler.versions import Scan
 
 
 class Effects(NamedTuple):

@@ -10,13 +10,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from scheduler import transitions, values
+from scheduler import values, versions
 from scheduler.backoff import Outage, jittered_ms
 from scheduler.catalog import IndexCatalog
 from scheduler.errors import DuestreamError, Unavailable
-from scheduler.store import AsyncStore, ServerError
+from scheduler.refusals import ServerError
+from scheduler.script_call import Word
+from scheduler.store import AsyncStore
 from scheduler.table import Index
-from scheduler.transitions import Scan, Snapshot, Word
+from scheduler.versions import Scan, Snapshot
 
 BATCH = 100
 _LOOK_S = 0.5
@@ -82,12 +84,12 @@ class Indexer:
     async def _build(self, index_id: str, catalog: str, built: int) -> Word:
         index = Index.of_id(index_id)
         scan = Scan(f"table:{index.table}", "BYSCORE", f"({built}", "+inf", "asc", BATCH)
-        snapshot: Snapshot = await self._store.run(transitions.read([], [scan]))
+        snapshot: Snapshot = await self._store.run(versions.read([], [scan]))
         (walked,) = snapshot.walks
         rows = [(one.id, one.version, index.key_of(values.unpack(one.data))) for one in walked.documents]
         rest = not walked.cut and len(rows) < BATCH
         after = None if rest else walked.documents[-1].created
-        word = await self._store.run(transitions.reindex(index_id, built, after, rows, catalog))
+        word = await self._store.run(versions.reindex(index_id, built, after, rows, catalog))
         if word is Word.OK and rest:
             _log.info("index %s is ready", index_id)
         return word

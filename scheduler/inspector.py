@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scheduler import transitions
+from scheduler import transitions, versions
+from scheduler.facts import read_facts
 from scheduler.job import FINAL, JobState
 from scheduler.keys import GROUP, Keys
+from scheduler.leases import DEFAULT_LEASE_MS
 from scheduler.operations import Steps
 from scheduler.table import Index
-from scheduler.transitions import Catalog
+from scheduler.versions import Catalog
 
 SCAN_COUNT: Final = 1_000
 MOST_SCANS: Final = 1_000
@@ -65,7 +67,7 @@ class WorkerView:
     running: int = 0
     python: str = ""
     version: str = ""
-    lease_ms: int = 10_000
+    lease_ms: int = DEFAULT_LEASE_MS
 
     @property
     def alive(self) -> bool:
@@ -234,7 +236,7 @@ def _worker(name: str, seen_ms: int, fields: Mapping[str, bytes]) -> WorkerView:
         running=_whole(text.get("running", "")) or 0,
         python=text.get("python", ""),
         version=text.get("version", ""),
-        lease_ms=_whole(text.get("lease_ms", "")) or 10_000,
+        lease_ms=_whole(text.get("lease_ms", "")) or DEFAULT_LEASE_MS,
     )
 
 
@@ -262,7 +264,7 @@ def read_tables(keys: Keys) -> Steps[TablesView]:
 
 def read_indexes(keys: Keys) -> Steps[list[IndexView]]:
     """All indexes, by table and fields."""
-    catalog: Catalog = yield transitions.declare()
+    catalog: Catalog = yield versions.declare()
     indexes = []
     for index_id, built in sorted(catalog.indexes.items()):
         index = Index.of_id(index_id)
@@ -307,9 +309,7 @@ def read_info(*sections: str) -> Steps[dict[str, str]]:
     """The lines of INFO, by their names."""
     facts: dict[str, str] = {}
     for section in sections:
-        reply = yield ("INFO", section)
-        lines = reply.decode(errors="replace").splitlines()
-        facts.update((line.split(":", 1)) for line in lines if ":" in line)
+        facts |= read_facts((yield ("INFO", section)))
     return facts
 
 

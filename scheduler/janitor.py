@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 from scheduler import transitions
 from scheduler.backoff import Outage
+from scheduler.clients import READER_NAME
+from scheduler.digits import count_of
 from scheduler.errors import DamagedData, Unavailable
 from scheduler.job import JobError
-from scheduler.store import READER_NAME, AsyncStore
+from scheduler.leases import heartbeat_ms, lost_after_ms, silent_after_ms
+from scheduler.store import AsyncStore
 
 BATCH = 100
 _PRUNE_EVERY_S = 60.0
@@ -58,7 +61,7 @@ class Janitor:
     ) -> None:
         self._store = store
         self._lease_ms = lease_ms
-        self._idle_ms = lease_ms * 3 // 4
+        self._idle_ms = lost_after_ms(lease_ms)
         self._look_s = min(1.0, lease_ms / 10_000)
         self._max_deliveries = max_deliveries
         self._leads = leads
@@ -110,7 +113,14 @@ class Janitor:
         """
         keys, now_ms = self._store.keys, self._now_ms()
         found = await self._store.command(
-            "ZRANGEBYSCORE", keys.workers, "-inf", now_ms - _silent_ms(self._lease_ms), "WITHSCORES", "LIMIT", 0, BATCH
+            "ZRANGEBYSCORE",
+            keys.workers,
+            "-inf",
+            now_ms - silent_after_ms(self._lease_ms),
+            "WITHSCORES",
+            "LIMIT",
+            0,
+            BATCH,
         )
         for name, seen_ms in zip(found[::2], found[1::2], strict=True):
             worker = keys.worker(name.decode(errors="replace"))
@@ -121,10 +131,10 @@ class Janitor:
 
     async def _cut_off_one(self, worker: str, seen_ms: float, now_ms: int) -> None:
         reader, lease_ms = await self._store.command("HMGET", worker, "reader", "lease_ms")
-        if reader and seen_ms <= now_ms - _silent_ms(_number(lease_ms)):
+        if reader and seen_ms <= now_ms - silent_after_ms(count_of(lease_ms)):
             await self._store.command("HDEL", worker, "reader")
             # After a restart of the server the id may be anybody's.
-            if _number(reader) and f"name={READER_NAME} ".encode() in await self._store.command(
+            if count_of(reader) and f"name={READER_NAME} ".encode() in await self._store.command(
                 "CLIENT", "LIST", "ID", reader
             ):
                 await self._store.command("CLIENT", "KILL", "ID", reader)
@@ -134,7 +144,7 @@ class Janitor:
             return 0, False
         pruned, more = await self._store.run(transitions.prune(BATCH))
         if not more:
-            await self._store.run(transitions.sweep(6 * self._lease_ms, BATCH))
+            await self._store.run(transitions.sweep(heartbeat_ms(self._lease_ms), BATCH))
             self._pruned_at = time.monotonic()
         return pruned, more
 
@@ -166,13 +176,3 @@ class Janitor:
         now = time.monotonic()
         since_contact_ms = (now - self._outage.contact_since) * 1000
         return self._seen is not None and now >= self._patience_until and since_contact_ms >= self._idle_ms
-
-
-def _silent_ms(lease_ms: int) -> int:
-    """After so long a worker has missed a second renewal in a row, and its deliveries are about to be lost."""
-    return lease_ms * 5 // 8
-
-
-def _number(text: bytes | None) -> int:
-    """What a worker said of itself; 0 where it cannot be read."""
-    return int(text) if text is not None and text.isdigit() and len(text) < 20 else 0

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from scheduler.encryption import Cipher
 from scheduler.errors import ConfigurationError, InvalidOption
 from scheduler.signing import Signatures
-
-if TYPE_CHECKING:
-    from scheduler.app import App
 
 Key = str | bytes
 Keys = Key | Sequence[Key]
@@ -53,6 +50,15 @@ def _bytes_of(name: str, key: object) -> bytes:
     return data
 
 
+class Owner(Protocol):
+    """Who has keys in its code: an app. Checked ones, by `check_keys`."""
+
+    namespace: str
+    signing_keys: tuple[bytes, ...]
+    encryption_keys: tuple[bytes, ...]
+    accept_unsigned: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Keyring:
     """What an app's keys can do. At least one of the two is there; its text form shows no key.
@@ -73,7 +79,7 @@ class Keyring:
         return self.signatures is not None and not self.accept_unsigned
 
     @classmethod
-    def of(cls, app: App, environment: Mapping[str, str] = os.environ) -> Keyring | None:
+    def of(cls, app: Owner, environment: Mapping[str, str] = os.environ) -> Keyring | None:
         """The keys from the environment, else those in the app's code; None where there are none.
 
         Raises:

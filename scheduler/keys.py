@@ -131,10 +131,6 @@ class Keys:
         return f"{self.prefix}functions"
 
     @property
-    def functions_seen(self) -> str:
-        return f"{self.prefix}functions:seen"
-
-    @property
     def running(self) -> str:
         return f"{self.prefix}running"
 

@@ -13,8 +13,9 @@ import time
 from scheduler import transitions
 from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.store import CONNECTION_LOST, AsyncStore, BlockingStore, ServerError
-from scheduler.transitions import Word
+from scheduler.refusals import CONNECTION_LOST, ServerError
+from scheduler.script_call import Word
+from scheduler.store import AsyncStore, BlockingStore
 
 _BLOCK_S = 5.0
 _BACKOFF_S = 0.5

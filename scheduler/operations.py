@@ -27,8 +27,8 @@ from scheduler.errors import (
 )
 from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobState
+from scheduler.script_call import Argument, Transition
 from scheduler.settings import DEFAULT_QUEUE, check_flag
-from scheduler.transitions import Argument, Transition
 
 if TYPE_CHECKING:
     from scheduler.app import App

@@ -11,7 +11,9 @@ from scheduler import transitions
 from scheduler.backoff import Outage
 from scheduler.ending import end
 from scheduler.errors import Unavailable
-from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError
+from scheduler.leases import DEFAULT_LEASE_MS
+from scheduler.refusals import CONNECTION_LOST, ServerError
+from scheduler.store import AsyncStore
 from scheduler.transitions import Lead
 
 LEASE_MS = 4_000
@@ -41,7 +43,7 @@ class Promoter:
         listener: AsyncStore,
         name: str,
         outage: Outage,
-        lease_ms: int = 10_000,
+        lease_ms: int = DEFAULT_LEASE_MS,
         observe: Callable[[int, float], None] = lambda *_: None,
     ) -> None:
         self._store = store

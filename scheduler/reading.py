@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
-from scheduler import transitions
-from scheduler.transitions import Catalog, Checked, Scan, Snapshot, Transition
+from scheduler import versions
+from scheduler.script_call import Transition
+from scheduler.versions import Catalog, Checked, Scan, Snapshot
 
 T = TypeVar("T")
 
@@ -87,8 +88,8 @@ def transition_of(question: Question) -> Transition[Any]:
     """The call that answers a question asked alone, outside of functions, where nothing is checked again."""
     match question:
         case Read(things, scans):
-            return transitions.read(things, scans)
+            return versions.read(things, scans)
         case Survey():
-            return transitions.declare()
+            return versions.declare()
         case Check():
             raise AssertionError("only a transaction of a function checks what it has read")

@@ -7,26 +7,14 @@ test looks through the code for any that does not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, Final
 
 from scheduler import transitions
 from scheduler.commands import used_by
 from scheduler.errors import ConfigurationError
 from scheduler.keys import Keys
-from scheduler.transitions import Transition
-
-
-class Role(StrEnum):
-    """Who has a user of its own on the server."""
-
-    PRODUCER = "producer"
-    """Schedules and cancels jobs, waits for results, reads records and documents: `Scheduler` and `SyncScheduler`."""
-    WORKER = "worker"
-    """Runs jobs, promotes and cleans; whatever its handlers call."""
-    OPERATOR = "operator"
-    """The command line: what a producer may, and looks at all there is."""
-
+from scheduler.role import Role
+from scheduler.script_call import Transition
 
 _CONNECTION: Final = frozenset({"PING", "SELECT", "TIME", "EVAL", "EVALSHA"})
 _PRODUCER_SCRIPTS: Final = frozenset(
@@ -63,9 +51,16 @@ SENDS: Final[Mapping[Role, frozenset[str]]] = {
 }  # fmt: skip
 """The commands that each role sends outside scripts, besides `_CONNECTION`; a subcommand as `XGROUP|CREATE`."""
 
-
 FSYNC_SENDS: Final = frozenset({"CONFIG|GET"})
 """What a worker sends besides with `durability="fsync"`. It shows all settings: not for those who do not need it."""
+
+
+FORMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "EVAL": ("script", "1", "{key}"),
+    "EVALSHA": ("script", "1", "{key}"),
+    "XREADGROUP": ("GROUP", "group", "consumer", "STREAMS", "{key}", ">"),
+}
+"""Commands whose keys stand where other arguments say, with these."""
 
 
 def commands_of(role: Role, *, fsync: bool = False) -> frozenset[str]:
@@ -95,7 +90,7 @@ def check_rights(role: Role, keys: Keys) -> Transition[None]:
     Its reply raises:
         ConfigurationError: Naming the commands that it may not send: a script would stop halfway at one (C6.3).
     """
-    asked = {_example(command, f"{keys.prefix}x"): command for command in sorted(commands_of(role))}
+    asked = {" ".join(example_of(command, f"{keys.prefix}x")): command for command in sorted(commands_of(role))}
     question = transitions.permit(list(asked))
 
     def read(reply: Any) -> None:
@@ -110,10 +105,8 @@ def check_rights(role: Role, keys: Keys) -> Transition[None]:
     return Transition(question.script, question.argv, read)
 
 
-def _example(command: str, key: str) -> str:
-    """A command with a key wherever one may stand."""
-    if command in ("EVAL", "EVALSHA"):
-        return f"{command} script 1 {key}"
-    if command == "XREADGROUP":
-        return f"{command} GROUP group consumer STREAMS {key} >"
-    return " ".join((*command.split("|"), *[key] * 4))
+def example_of(command: str, key: str, *, most: int = 4) -> tuple[str, ...]:
+    """The words of a command with a key wherever one may stand, `most` times where it is not known how often."""
+    if command in FORMS:
+        return (command, *(word.format(key=key) for word in FORMS[command]))
+    return (*command.split("|"), *[key] * most)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, NoReturn
 
@@ -19,55 +18,15 @@ from scheduler.catalog import IndexCatalog
 from scheduler.effects import Effects
 from scheduler.errors import InvalidCall, LimitExceeded
 from scheduler.reading import Check, Read, Reads
+from scheduler.savepoints import Savepoint, Scope, Write
 from scheduler.settings import Limits
 from scheduler.table import Index
-from scheduler.transitions import Checked, Commit, Document, Scan, Snapshot, Walked
+from scheduler.transitions import Commit
+from scheduler.versions import Checked, Document, Scan, Snapshot, Walked
 
 
 class Conflict(BaseException):
     """What was read has changed. Not an `Exception`, so that a handler's own `except Exception` lets it pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """What is to become of a document.
-
-    Attributes:
-        op: 'add', 'put' or 'del'.
-        data: Its new bytes, b'' for 'del'.
-        number: Of an 'add', its place in the order in which the transaction added documents; it stays when others go.
-    """
-
-    op: str
-    data: bytes
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Savepoint:
-    """The buffered effects of a transaction at one moment."""
-
-    level: int
-    writes: Mapping[str, Write]
-    written_bytes: int
-    children: Mapping[str, Request]
-    children_bytes: int
-    cancels: Mapping[str, None]
-
-
-class Scope:
-    """One nested mutation of a transaction: what it left running can do nothing once it has ended (C3.9)."""
-
-    def __init__(self) -> None:
-        self._ended = False
-
-    def end(self) -> None:
-        self._ended = True
-
-    def check(self) -> None:
-        """Raise if it has ended."""
-        if self._ended:
-            raise RuntimeError("the nested mutation has ended: its context can do nothing more")
 
 
 class Transaction:
@@ -420,20 +379,6 @@ class Transaction:
                 self.conflict()
             sequence = checked.sequence
         self._sequence = sequence
-
-
-class Glance(Transaction):
-    """Reads from outside of functions: each answer is of one moment, nothing is remembered, so nothing can conflict."""
-
-    def get(self, document_id: str) -> Reads[bytes | None]:
-        snapshot: Snapshot = yield Read([("doc", document_id)])
-        (found,) = snapshot.things
-        return found.data if found.version else None
-
-    def walk(self, scan: Scan) -> Reads[Walked]:
-        snapshot: Snapshot = yield Read(scans=[scan])
-        (walked,) = snapshot.walks
-        return walked
 
 
 def _moves(

@@ -1,58 +1,23 @@
-"""Every call of a script, described as data: which script, its arguments, how to read the reply.
+"""Every call of a script about jobs and workers, as data: which script, its arguments, how to read the reply.
 
-`store.py` runs them, async or blocking; nothing here talks to Redis.
+Those about documents are in `versions.py`; nothing here talks to Redis.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from scheduler import scripts
 from scheduler.call import Request
 from scheduler.description import read_description
-from scheduler.errors import DamagedData
+from scheduler.digits import count_of
 from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.keyring import Keyring
-from scheduler.scripts import Script
-
-T = TypeVar("T")
-
-Argument = str | bytes | int
-
-
-class Word(StrEnum):
-    """The words that scripts answer with."""
-
-    OK = "OK"
-    ALREADY = "ALREADY"
-    LOST = "LOST"
-    CONFLICT = "CONFLICT"
-    STALE = "STALE"
-    CUT = "CUT"
-    EXISTS = "EXISTS"
-    KEY = "KEY"
-    WATCHING = "WATCHING"
-    FINISHED = "FINISHED"
-    UNKNOWN = "UNKNOWN"
-    LEAD = "LEAD"
-    FOLLOW = "FOLLOW"
-    CANCELED = "CANCELED"
-    RUNNING = "RUNNING"
-    SEALED = "SEALED"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True, slots=True)
-class Transition(Generic[T]):
-    """One call of a script. Sent again it is sent byte for byte, and changes nothing the second time."""
-
-    script: Script
-    argv: Sequence[Argument]
-    read: Callable[[Any], T]
+from scheduler.leases import DEFAULT_MAX_DELIVERIES
+from scheduler.script_call import Argument, Transition, Word, add_rows, clock_of, nonce, words_of
+from scheduler.versions import Scan
 
 
 class Delivery(NamedTuple):
@@ -68,25 +33,6 @@ class Delivery(NamedTuple):
     def entry_ms(self) -> int:
         """Redis time when the entry was made, in epoch ms: the job was due by then."""
         return int(self.entry.partition("-")[0])
-
-
-class Scan(NamedTuple):
-    """A walk along a table or an index (see `lua/include/versions.lua`).
-
-    Attributes:
-        key: What is walked, after the prefix: `table:<table>` or `index:<table>:<fields>`.
-        by: 'BYSCORE' for a table, 'BYLEX' for an index.
-        lower, upper: The bounds, as ZRANGE takes them.
-        order: 'asc' or 'desc'.
-        most: Documents at most.
-    """
-
-    key: str
-    by: str
-    lower: str | bytes
-    upper: str | bytes
-    order: str
-    most: int
 
 
 class Commit(NamedTuple):
@@ -121,10 +67,10 @@ class Commit(NamedTuple):
         delivery = self.delivery
         argv: list[Argument] = [
             delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
-            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog, _clock(self.written_ms),
+            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog, clock_of(self.written_ms),
         ]  # fmt: skip
-        _extend(argv, self.reads, [(*scan, found) for scan, found in self.scans])
-        _extend(argv, self.writes, self.entries, self.children)
+        add_rows(argv, self.reads, [(*scan, found) for scan, found in self.scans])
+        add_rows(argv, self.writes, self.entries, self.children)
         argv.append(len(self.cancels))
         argv.extend(self.cancels)
         return argv
@@ -201,75 +147,9 @@ class Renewed(NamedTuple):
     held: dict[str, set[str]]
 
 
-class Document(NamedTuple):
-    """A document as Redis has it: `created` is its number in the order of creation. Absent: version ''."""
-
-    id: str
-    version: str
-    created: int
-    data: bytes
-
-
-class Walked(NamedTuple):
-    """What a scan found; `cut` where it stopped for the size of what it found, `stale` where its index is not ready."""
-
-    documents: Sequence[Document]
-    cut: bool = False
-    stale: bool = False
-
-
-class Snapshot(NamedTuple):
-    """What was read at one moment: the sequence of the last commit, the things and the scans that were asked for.
-
-    Of a job's state and of an idempotency key only the version counts.
-    """
-
-    sequence: int
-    things: Sequence[Document]
-    walks: Sequence[Walked] = ()
-
-
-class Checked(NamedTuple):
-    """Whether what was read still holds, and the sequence of the last commit at that moment."""
-
-    sequence: int
-    holds: bool
-
-
-class Catalog(NamedTuple):
-    """All indexes that writers have to keep up: `'<table>:<fields>'`, and how far each has been built (None: ready)."""
-
-    version: str
-    indexes: Mapping[str, int | None]
-
-
-def _extend(argv: list[Argument], *lists: Sequence[Sequence[Argument]]) -> None:
-    """Each list as the scripts take it: its length, then its rows."""
-    for rows in lists:
-        argv.append(len(rows))
-        for row in rows:
-            argv.extend(row)
-
-
-def _document(document_id: str, version: bytes, created: bytes, data: bytes) -> Document:
-    try:
-        return Document(document_id, version.decode(), int(created or 0), data)
-    except ValueError:
-        raise DamagedData(f"document {document_id}: its version or number of creation is damaged") from None
-
-
-def nonce() -> str:
-    """Unlike any other: 128 bits."""
-    return secrets.token_urlsafe(16)
-
-
-def _words(reply: Any) -> list[Word]:
-    return [Word(word.decode()) for word in reply]
-
-
 def schedule(requests: Sequence[Request], clock_ms: int | None = None) -> Transition[list[tuple[Word, str]]]:
     """Schedule jobs, all or none. Reads (OK | EXISTS | KEY, job id) for each."""
-    argv: list[Argument] = [_clock(clock_ms), nonce(), len(requests)]
+    argv: list[Argument] = [clock_of(clock_ms), nonce(), len(requests)]
     for request in requests:
         argv.extend(request)
 
@@ -289,73 +169,77 @@ def promote(name: str, lease_ms: int, limit: int, clock_ms: int | None = None) -
         next_due_ms = int(reply[2]) if reply[2].isdigit() else None  # 'inf': no duestream wrote that
         return Lead(True, int(reply[1]), next_due_ms, int(reply[3]), damaged=damaged)
 
-    return Transition(scripts.load("promote"), [_clock(clock_ms), nonce(), name, lease_ms, limit], read)
+    return Transition(scripts.load("promote"), [clock_of(clock_ms), nonce(), name, lease_ms, limit], read)
 
 
 def begin(
     deliveries: Sequence[Delivery], worker: str, lease_ms: int, clock_ms: int | None = None
 ) -> Transition[list[Word]]:
     """Ack actions and record them as in progress. Reads OK | ALREADY | LOST for each."""
-    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, len(deliveries)]
+    argv: list[Argument] = [clock_of(clock_ms), worker, lease_ms, len(deliveries)]
     for delivery in deliveries:
         argv.extend(delivery)
-    return Transition(scripts.load("begin"), argv, _words)
+    return Transition(scripts.load("begin"), argv, words_of)
 
 
 def revert(
     deliveries: Sequence[Delivery], worker: str, delay_ms: int, clock_ms: int | None = None
 ) -> Transition[list[Word]]:
     """Take back what `worker` has begun and not started; it comes again in `delay_ms`. Reads OK | LOST for each."""
-    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, delay_ms, len(deliveries)]
+    argv: list[Argument] = [clock_of(clock_ms), nonce(), worker, delay_ms, len(deliveries)]
     for delivery in deliveries:
         argv.extend(delivery)
-    return Transition(scripts.load("revert"), argv, _words)
+    return Transition(scripts.load("revert"), argv, words_of)
 
 
 def commit(commits: Sequence[Commit], worker: str, clock_ms: int | None = None) -> Transition[list[Word]]:
     """End mutations. Reads OK | ALREADY | LOST | CONFLICT | SEALED for each."""
-    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, len(commits)]
+    argv: list[Argument] = [clock_of(clock_ms), nonce(), worker, len(commits)]
     for one in commits:
         argv.extend(one.argv())
     frees = not any(one.has_effects for one in commits)
-    return Transition(scripts.load("commit", allow_oom=frees), argv, _words)
+    return Transition(scripts.load("commit", allow_oom=frees), argv, words_of)
 
 
 def finish(finishes: Sequence[Finish], clock_ms: int | None = None) -> Transition[list[Word]]:
     """Record how actions ended. Reads OK | ALREADY | LOST for each."""
-    argv: list[Argument] = [_clock(clock_ms), len(finishes)]
+    argv: list[Argument] = [clock_of(clock_ms), len(finishes)]
     for one in finishes:
         argv.extend((one.delivery.job_id, one.name, one.key, one.delivery.token, one.state, one.value))
-    return Transition(scripts.load("finish"), argv, _words)
+    return Transition(scripts.load("finish"), argv, words_of)
 
 
 def retry(
-    retries: Sequence[Retry], clock_ms: int | None = None, *, worker: str = "", max_deliveries: int = 5
+    retries: Sequence[Retry],
+    clock_ms: int | None = None,
+    *,
+    worker: str = "",
+    max_deliveries: int = DEFAULT_MAX_DELIVERIES,
 ) -> Transition[list[Word]]:
     """Give deliveries back. Reads OK | FAILED, for a death past `max_deliveries` | LOST for each."""
-    argv: list[Argument] = [_clock(clock_ms), nonce(), worker, max_deliveries, len(retries)]
+    argv: list[Argument] = [clock_of(clock_ms), nonce(), worker, max_deliveries, len(retries)]
     for one in retries:
         held = one.delivery
         argv.extend((held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms))
         argv.extend((one.name, one.conflicts, "1" if one.unseal else "", one.key, one.death))
-    return Transition(scripts.load("retry"), argv, _words)
+    return Transition(scripts.load("retry"), argv, words_of)
 
 
 def seal(seals: Sequence[Seal], clock_ms: int | None = None) -> Transition[list[Word]]:
     """Seal mutations, right before their SQL commits. Reads OK | ALREADY | LOST | CONFLICT for each."""
-    argv: list[Argument] = [_clock(clock_ms), len(seals)]
+    argv: list[Argument] = [clock_of(clock_ms), len(seals)]
     for one in seals:
         argv.extend((one.delivery.job_id, one.delivery.token, len(one.reads)))
         for row in one.reads:
             argv.extend(row)
-    return Transition(scripts.load("seal"), argv, _words)
+    return Transition(scripts.load("seal"), argv, words_of)
 
 
 def redeliver(
     idle_ms: int, max_deliveries: int, limit: int, error: bytes, clock_ms: int | None = None
 ) -> Transition[Redelivered]:
     """Take back what dead workers hold; past `max_deliveries` deaths a job fails with `error`."""
-    argv = [_clock(clock_ms), nonce(), idle_ms, max_deliveries, limit, error]
+    argv = [clock_of(clock_ms), nonce(), idle_ms, max_deliveries, limit, error]
     return Transition(
         scripts.load("redeliver"), argv, lambda r: Redelivered(int(r[0]), int(r[1]), int(r[2]), int(r[3]) > 0)
     )
@@ -363,7 +247,7 @@ def redeliver(
 
 def expire(limit: int, error: bytes, clock_ms: int | None = None) -> Transition[Expired]:
     """Fail the actions whose lease has ended, with `error`."""
-    argv = [_clock(clock_ms), limit, error]
+    argv = [clock_of(clock_ms), limit, error]
     return Transition(scripts.load("expire"), argv, lambda r: Expired(int(r[0]), int(r[1]) if r[1] else None))
 
 
@@ -371,14 +255,14 @@ def cancel(job_ids: Sequence[str], clock_ms: int | None = None) -> Transition[li
     """Cancel jobs. Reads the outcome for each."""
     return Transition(
         scripts.load("cancel"),
-        [_clock(clock_ms), *job_ids],
+        [clock_of(clock_ms), *job_ids],
         lambda reply: [CancelOutcome(word.decode().lower()) for word in reply],
     )
 
 
 def prune(limit: int, clock_ms: int | None = None) -> Transition[tuple[int, bool]]:
     """Remove at most `limit` records. Reads how many went, and whether there may be more."""
-    return Transition(scripts.load("prune"), [_clock(clock_ms), limit], lambda r: (int(r[0]), bool(r[1])))
+    return Transition(scripts.load("prune"), [clock_of(clock_ms), limit], lambda r: (int(r[0]), bool(r[1])))
 
 
 def renew(
@@ -395,7 +279,7 @@ def renew(
 
     `reader` is the connection id of its blocking reader, '' where unknown.
     """
-    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, beat_ms, running, reader, len(actions)]
+    argv: list[Argument] = [clock_of(clock_ms), worker, lease_ms, beat_ms, running, reader, len(actions)]
     for job_id, token in actions.items():
         argv.extend((job_id, token))
     for queue, held in entries.items():
@@ -421,7 +305,7 @@ def sustain(
 
     `seen` has, for each queue, the id of the last entry that the worker has taken notice of.
     """
-    argv: list[Argument] = [_clock(clock_ms), worker, lease_ms, beat_ms, age_ms, limit]
+    argv: list[Argument] = [clock_of(clock_ms), worker, lease_ms, beat_ms, age_ms, limit]
     for queue, entry in seen.items():
         argv.extend((queue, entry))
     return Transition(scripts.load("sustain"), argv, lambda reply: (int(reply[0]), int(reply[1])))
@@ -437,7 +321,7 @@ def join(
     clock_ms: int | None = None,
 ) -> Transition[int]:
     """Announce a worker, its functions (name: JSON) and settings; make its queues' groups. Reads now in ms."""
-    argv: list[Argument] = [_clock(clock_ms), worker, beat_ms]
+    argv: list[Argument] = [clock_of(clock_ms), worker, beat_ms]
     for pairs in (fields, settings, functions):
         argv.append(len(pairs))
         for name, value in pairs.items():
@@ -447,12 +331,12 @@ def join(
 
 def leave(worker: str, promoter: str, queues: Sequence[str], clock_ms: int | None = None) -> Transition[int]:
     """Take a worker away. Reads how many deliveries it gave back unseen."""
-    return Transition(scripts.load("leave"), [_clock(clock_ms), nonce(), worker, promoter, *queues], int)
+    return Transition(scripts.load("leave"), [clock_of(clock_ms), nonce(), worker, promoter, *queues], int)
 
 
 def sweep(silent_ms: int, limit: int, clock_ms: int | None = None) -> Transition[int]:
     """Forget workers without a heartbeat for `silent_ms`. Reads how many."""
-    return Transition(scripts.load("sweep"), [_clock(clock_ms), silent_ms, limit], int)
+    return Transition(scripts.load("sweep"), [clock_of(clock_ms), silent_ms, limit], int)
 
 
 def watch(job_id: str, mailbox: str) -> Transition[Word]:
@@ -463,66 +347,6 @@ def watch(job_id: str, mailbox: str) -> Transition[Word]:
 def unwatch(job_id: str, mailbox: str) -> Transition[bool]:
     """Take a watch back. Reads whether it was there."""
     return Transition(scripts.load("unwatch"), ["", job_id, mailbox], bool)
-
-
-def read(things: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> Transition[Snapshot]:
-    """Read documents ('doc'), job states ('job') and idempotency keys ('key') with their versions, and walk scans."""
-    argv: list[Argument] = [""]
-    _extend(argv, things, scans)
-
-    def parse(reply: Any) -> Snapshot:
-        found = [_document(key, *row) for (_, key), row in zip(things, reply[1:], strict=False)]
-        walks = [
-            Walked(
-                [_document(row[0].decode(errors="replace"), *row[1:]) for row in walk[1:]],
-                cut=walk[0] == Word.CUT.value.encode(),
-                stale=walk[0] == Word.STALE.value.encode(),
-            )
-            for walk in reply[1 + len(things) :]
-        ]
-        return Snapshot(_sequence(reply[0]), found, walks)
-
-    return Transition(scripts.load("read"), argv, parse)
-
-
-def check(
-    sets: Sequence[tuple[Sequence[tuple[str, str, str]], Sequence[tuple[Scan, str]]]],
-) -> Transition[list[Checked]]:
-    """Look whether sets of reads and scans still hold."""
-    argv: list[Argument] = ["", len(sets)]
-    for reads, scans in sets:
-        _extend(argv, reads, [(*scan, found) for scan, found in scans])
-    return Transition(scripts.load("check"), argv, lambda r: [Checked(_sequence(r[0]), bool(holds)) for holds in r[1:]])
-
-
-def declare(indexes: Sequence[str] = ()) -> Transition[Catalog]:
-    """Make indexes known, and read all there are."""
-
-    def parse(reply: Any) -> Catalog:
-        states = zip(reply[1::2], reply[2::2], strict=True)
-        built = {
-            index.decode(errors="replace"): None if state == b"ready" else _number(state) for index, state in states
-        }
-        return Catalog(reply[0].decode(), built)
-
-    return Transition(scripts.load("declare"), ["", nonce(), *indexes], parse)
-
-
-def reindex(
-    index: str, before: int, after: int | None, rows: Sequence[tuple[str, str, bytes]], catalog: str
-) -> Transition[Word]:
-    """Build a part of an index: (document id, version, sort key) of what was created up to `after`; None: the rest.
-
-    `catalog` is the version by which it was known, before the part was read, that the index has to be built.
-    """
-    argv: list[Argument] = ["", index, before, "ready" if after is None else after, catalog]
-    _extend(argv, rows)
-    return Transition(scripts.load("reindex"), argv, lambda reply: Word(reply.decode()))
-
-
-def forget(index: str) -> Transition[bool]:
-    """Drop an index. Reads whether it was there."""
-    return Transition(scripts.load("forget"), ["", nonce(), index], bool)
 
 
 def permit(commands: Sequence[str]) -> Transition[list[str]]:
@@ -567,26 +391,6 @@ def tally(names: Sequence[str]) -> Transition[list[dict[str, int]]]:
 
     def parse_one(pairs: Any) -> dict[str, int]:
         words = (word.decode(errors="replace") for word in pairs[::2])
-        return {word: _number(number) for word, number in zip(words, pairs[1::2], strict=True)}
+        return {word: count_of(number) for word, number in zip(words, pairs[1::2], strict=True)}
 
     return Transition(scripts.load("tally"), ["", *names], lambda reply: list(map(parse_one, reply)))
-
-
-def _clock(clock_ms: int | None) -> Argument:
-    return "" if clock_ms is None else clock_ms
-
-
-def _number(text: bytes) -> int:
-    """A count that Redis holds; 0 where it holds anything else, for nobody's work hangs on it."""
-    return int(text) if text.isdigit() and len(text) < 20 else 0
-
-
-def _sequence(text: bytes) -> int:
-    """The sequence of the last commit.
-
-    Raises:
-        DamagedData: It is no number, so no read can tell what it has seen.
-    """
-    if not text.isdigit():
-        raise DamagedData(f"the sequence of commits is damaged: {text[:60]!r}")
-    return int(text)

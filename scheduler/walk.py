@@ -12,7 +12,7 @@ from scheduler.errors import IndexBuilding, InvalidOption
 from scheduler.query import Plan, Position
 from scheduler.reading import Reads, Survey
 from scheduler.transaction import Transaction
-from scheduler.transitions import Document, Scan
+from scheduler.versions import Document, Scan
 
 STEP = 128
 """Documents a call at most: less than a millisecond of the server."""

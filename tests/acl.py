@@ -16,9 +16,10 @@ from typing import Any, Final
 import pytest
 import redis
 
-from scheduler import embedded, store
+from scheduler import clients, embedded
 from scheduler.embedded import process
-from scheduler.rights import SCRIPTS, Role, rules
+from scheduler.rights import SCRIPTS, rules
+from scheduler.role import Role
 from scheduler.scripts import Script
 from scheduler.store import BlockingStore
 
@@ -30,7 +31,7 @@ NAMESPACES: Final = "*"
 _CLIENTS: Final = {
     Role.PRODUCER: ("scheduler.client", "scheduler.blocking", "scheduler.mailbox"),
     Role.WORKER: ("worker.connections", "worker.serving", "worker.promoting", "worker.keeper"),
-    Role.OPERATOR: ("scheduler.store",),  # what asks the store itself when it runs: the command line
+    Role.OPERATOR: ("scheduler.clients",),  # what asks for its client when it runs: the command line
 }
 _MAKERS: Final = ("async_client", "blocking_client", "reader_client")
 
@@ -84,7 +85,7 @@ def installed() -> Iterator[None]:
         if wanted():
             configure = process.directives
             patch.setattr(embedded, "directives", lambda **given: "\n".join([configure(**given), *users(), ""]))
-            makers = {name: getattr(store, name) for name in _MAKERS}
+            makers = {name: getattr(clients, name) for name in _MAKERS}
             for role, modules in _CLIENTS.items():
                 for module in map(import_module, modules):
                     for name, make in makers.items():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from scheduler.reading import Check, Question, Read, Reader, Reads, SerialReader, Survey
-from scheduler.transitions import Catalog, Checked, Document, Scan, Snapshot, Walked
+from scheduler.versions import Catalog, Checked, Document, Scan, Snapshot, Walked
 
 T = TypeVar("T")
 

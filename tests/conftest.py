@@ -17,9 +17,10 @@ import redis
 import uvloop
 
 from scheduler import App, EmbeddedServer, Scheduler
+from scheduler.clients import async_client
 from scheduler.embedded import process
 from scheduler.keys import Keys
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 from tests import acl, leaks, servers
 from worker.connections import Connections
 from worker.runtime import Worker

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from scheduler import transitions, values
 from scheduler.backoff import jittered_ms
+from scheduler.context import Host
 from scheduler.errors import TooManyConflicts
 from scheduler.function import AnyFunction
 from scheduler.inbox import Outcome
@@ -23,17 +24,21 @@ from worker.in_time import in_time
 from worker.persistence import Persistence
 from worker.unit import Unit, is_transient, opened, row_key
 
-if TYPE_CHECKING:
-    from worker.host import WorkerHost
-
 T = TypeVar("T")
 
 TRIES = 5
 CONFLICT_MS = (10, 1_000)
 
 
+class CallHost(Host, Protocol):
+    """What a call needs of the worker besides what contexts do."""
+
+    def transaction(self, *, documents: bool = True) -> Transaction:
+        """A new one."""
+
+
 async def run_at_once(
-    host: WorkerHost,
+    host: CallHost,
     executor: Executor,
     persistence: Persistence,
     function: AnyFunction,
@@ -63,7 +68,7 @@ async def run_at_once(
 
 class _Call:
     def __init__(
-        self, host: WorkerHost, executor: Executor, persistence: Persistence, function: AnyFunction, parent: str
+        self, host: CallHost, executor: Executor, persistence: Persistence, function: AnyFunction, parent: str
     ) -> None:
         assert function.transaction is not None
         self._host = host

@@ -10,8 +10,10 @@ from scheduler import transitions
 from scheduler.admission import admit_worker
 from scheduler.backoff import jittered_ms
 from scheduler.durability import Safety
+from scheduler.leases import lost_after_ms
+from scheduler.script_call import Transition, Word
 from scheduler.store import AsyncStore
-from scheduler.transitions import Delivery, Transition, Word
+from scheduler.transitions import Delivery
 from worker.persistence import Persistence
 from worker.settings import WorkerSettings
 
@@ -74,7 +76,7 @@ class Beginner:
         Returns:
             The words of `begin`, and what doubt there is about their safety.
         """
-        lease_ms = self._settings.lease_ms * 3 // 4
+        lease_ms = lost_after_ms(self._settings.lease_ms)
         begin = transitions.begin(deliveries, self._settings.name, lease_ms)
         while True:
             sent = time.monotonic()

@@ -7,15 +7,10 @@ the kernel kills the cell itself, should somebody have killed the guard.
 
 from __future__ import annotations
 
-import os
-import select
 import signal
 import sys
 
-
-def end_group() -> None:
-    """End this process now, and all that handlers have started in its group."""
-    os.killpg(0, signal.SIGKILL)
+from worker.guard import post_guard
 
 
 def main(descriptor: int) -> None:
@@ -23,19 +18,10 @@ def main(descriptor: int) -> None:
     # Whoever stops a whole group or container means the worker, which ends its cells. Not SIG_IGN: that is inherited.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
-    _post_guard(descriptor)
+    post_guard(descriptor)
     from worker.cell_jobs import serve
 
     serve(descriptor)
-
-
-def _post_guard(descriptor: int) -> None:
-    if os.fork():
-        return
-    line = select.poll()
-    line.register(descriptor, 0)  # only that the other side is gone; what it says is not for the guard
-    line.poll()
-    end_group()
 
 
 if __name__ == "__main__":

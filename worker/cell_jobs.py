@@ -19,7 +19,7 @@ import threading
 import time
 from typing import cast
 
-from scheduler import transitions, values
+from scheduler import values, versions
 from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
@@ -35,15 +35,16 @@ from scheduler.transaction import Transaction
 from scheduler.transitions import Delivery
 from worker import address, relay
 from worker.address import Address
-from worker.cell import end_group
 from worker.cell_store import CellStore
 from worker.delivery import Held
-from worker.executor import Ended, Executor, Raised, Returned
+from worker.ended import Ended, Raised, Returned
+from worker.errand import Ending, Errand
+from worker.executor import Executor
 from worker.frames import Frame, Say
+from worker.guard import end_group
 from worker.host import WorkerHost
-from worker.isolation import Ending, Errand
 from worker.line import Line
-from worker.outcome import describe
+from worker.outcome import describe, transient_of
 from worker.persistence import Persistence
 
 _PR_SET_PDEATHSIG = 1
@@ -132,13 +133,12 @@ class Cell:
             case Returned(value):
                 return Ending("returned", value, transient=False, outage=False, effects=packed)
             case Raised(error):
-                transient: tuple[type[Exception], ...] = (ConnectionError, *self._app.transient, *function.transient)
-                outage = isinstance(error, Unavailable)
-                return Ending("raised", describe(error).pack(), isinstance(error, transient), outage, packed)
+                passes = isinstance(error, transient_of(self._app, function))
+                return Ending("raised", describe(error).pack(), passes, isinstance(error, Unavailable), packed)
         return Ending("conflicted", b"", transient=False, outage=False, effects=packed)
 
     async def _refresh(self) -> None:
-        self._catalog.learn(await self._store.run(transitions.declare(self._catalog.declared)))
+        self._catalog.learn(await self._store.run(versions.declare(self._catalog.declared)))
 
 
 def _held(errand: Errand, function: AnyFunction) -> Held:

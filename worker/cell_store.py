@@ -7,10 +7,10 @@ from itertools import count
 from typing import Any, TypeVar
 
 from scheduler import scripts
+from scheduler.script_call import Transition
 from scheduler.store import AsyncRunner
-from scheduler.transitions import Transition
+from worker.errand import ERRORS
 from worker.frames import Say
-from worker.isolation import ERRORS
 from worker.line import Line
 
 T = TypeVar("T")

@@ -10,8 +10,9 @@ from typing import Any
 
 from scheduler.errors import InvalidValue
 from scheduler.keys import GROUP
+from scheduler.refusals import CONNECTION_LOST, ServerError
 from scheduler.spec import Spec
-from scheduler.store import CONNECTION_LOST, AsyncStore, ServerError
+from scheduler.store import AsyncStore
 from scheduler.transitions import Delivery
 from worker.delivery import Held
 from worker.persistence import Persistence

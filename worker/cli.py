@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from scheduler.cli.moments import Duration
+from scheduler.durability import Durability
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,7 +98,7 @@ _LEASE = _options(
 )  # fmt: skip
 _DURABILITY = _options(
     click.option(
-        "--durability", type=click.Choice(["memory", "fsync", "replica"]), envvar="DUESTREAM_DURABILITY",
+        "--durability", type=click.Choice([one.value for one in Durability]), envvar="DUESTREAM_DURABILITY",
         show_envvar=True, help="What an action's ack must outlive before it starts. [default: as the app says]",
     ),
     click.option(

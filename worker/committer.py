@@ -13,8 +13,9 @@ from scheduler.batcher import Batcher
 from scheduler.encryption import Cipher, Field
 from scheduler.errors import DuestreamError
 from scheduler.job import JobState
-from scheduler.store import ServerError
-from scheduler.transitions import Commit, Finish, Retry, Word
+from scheduler.refusals import ServerError
+from scheduler.script_call import Word
+from scheduler.transitions import Commit, Finish, Retry
 from worker.delivery import Held
 from worker.outcome import failed_commit
 from worker.persistence import Persistence

@@ -9,17 +9,11 @@ from typing import Any, cast
 
 import redis.asyncio
 
+from scheduler.clients import async_client, blocking_client, reader_client
 from scheduler.ending import end
 from scheduler.keys import Keys
-from scheduler.store import (
-    CONNECTION_LOST,
-    AsyncStore,
-    BlockingStore,
-    ServerError,
-    async_client,
-    blocking_client,
-    reader_client,
-)
+from scheduler.refusals import CONNECTION_LOST, ServerError
+from scheduler.store import AsyncStore, BlockingStore
 
 _OPEN_S = 2.0
 
@@ -41,6 +35,14 @@ class Connections:
     def lease_store(self, keys: Keys) -> BlockingStore:
         """A blocking store for one thread."""
         return BlockingStore(keys, blocking_client(self.url))
+
+    def reader_store(self, beside: AsyncStore, block_s: float) -> AsyncStore:
+        """The store of the blocking reader; shares with another what is known of the connections."""
+        return AsyncStore(beside.keys, self.reader, block_s=block_s, contact=beside.contact)
+
+    def listener_store(self, beside: AsyncStore, block_s: float) -> AsyncStore:
+        """The same for the promoter's listener."""
+        return AsyncStore(beside.keys, self.listener, block_s=block_s, contact=beside.contact)
 
     def reader_id(self) -> int | None:
         """The connection id of the blocking reader, None before it is connected."""

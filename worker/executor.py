@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scheduler import values
 from scheduler.blocking_context import Bridge, blocking_context
@@ -14,61 +13,13 @@ from scheduler.context import ActionContext, Context, Host, MutationContext
 from scheduler.effects import Effects
 from scheduler.errors import InvalidArguments, InvalidCall, LimitExceeded
 from scheduler.function import AnyFunction
-from scheduler.job import JobError
 from scheduler.sql_context import SqlContext
 from scheduler.transaction import Conflict, Transaction
 from worker.delivery import Held, Interruption
+from worker.ended import Conflicted, Ended, Interrupted, Raised, Returned
+from worker.isolation import Isolation
 from worker.threads import run_in
 from worker.unit import Unit
-
-if TYPE_CHECKING:
-    from worker.isolation import Isolation
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """The handler returned; the result, packed."""
-
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """The handler raised, or could not be called, or what it returned cannot be stored."""
-
-    error: BaseException
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The handler raised in a process of its own, where the exception stays: what its record says of it, whether it
-    passes with time, and whether it was Redis that was away."""
-
-    error: JobError
-    transient: bool
-    outage: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
-    """The process of its own that ran it ended by itself, or was killed from outside."""
-
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
-class Conflicted:
-    """What a mutation had read was changed while it ran."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """Cancelled from outside."""
-
-    reason: Interruption
-
-
-Ended = Returned | Raised | Failed | Died | Conflicted | Interrupted
 
 
 class Executor:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from scheduler import transitions, values
+from scheduler import transitions, values, versions
 from scheduler.backoff import jittered_ms
 from scheduler.batcher import Batcher
 from scheduler.call import Request
@@ -22,18 +22,19 @@ from scheduler.ids import JobId
 from scheduler.job import JobState
 from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
 from scheduler.reading import Check, Question, Read, Reader, SerialReader, Survey
-from scheduler.store import AsyncRunner, ServerError
+from scheduler.refusals import ServerError
+from scheduler.script_call import Word
+from scheduler.store import AsyncRunner
 from scheduler.transaction import Conflict, Transaction
-from scheduler.transitions import Catalog, Checked, Commit, Delivery, Snapshot, Word
-from worker.at_once import run_at_once
+from scheduler.transitions import Commit, Delivery
+from scheduler.versions import Catalog, Checked, Snapshot
+from worker.at_once import CONFLICT_MS, TRIES, run_at_once
 from worker.executor import Executor
 from worker.in_time import in_time
 from worker.persistence import Persistence
 
 T = TypeVar("T")
 
-_TRIES = 5
-_CONFLICT_MS = (10, 1_000)
 _READ_DOCUMENTS, _CHECKED_DOCUMENTS = 1_000, 4_000
 """Documents that one call may look at: a few ms of the server."""
 
@@ -93,7 +94,7 @@ class WorkerHost:
         """
         if function.transaction is not None:
             return await run_at_once(self, self._executor, self._persistence, function, parent, args, kwargs)
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, TRIES + 1):
             transaction, started = self.transaction(), time.monotonic()
             ctx = MutationContext(
                 self,
@@ -116,8 +117,8 @@ class WorkerHost:
                     raise
             finally:
                 transaction.close()
-            await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
-        raise TooManyConflicts(f"{function.name}: what it read was changed by others {_TRIES} times in a row")
+            await asyncio.sleep(jittered_ms(attempt, *CONFLICT_MS) / 1000)
+        raise TooManyConflicts(f"{function.name}: what it read was changed by others {TRIES} times in a row")
 
     async def run_query(self, function: AnyFunction, parent: str, args: Any, kwargs: Any) -> Any:
         """Run a query on one consistent state; up to five times if others change what it reads meanwhile.
@@ -126,7 +127,7 @@ class WorkerHost:
             TooManyConflicts: The fifth time was in vain too.
             Exception: What the handler raised.
         """
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, TRIES + 1):
             transaction = self.transaction()
             now_ms = self.producer.clock.now_ms()
             ctx = QueryContext(self, transaction, self.reader(), parent, function.name, now_ms)
@@ -141,8 +142,8 @@ class WorkerHost:
                     raise
             finally:
                 transaction.close()
-            await asyncio.sleep(jittered_ms(attempt, *_CONFLICT_MS) / 1000)
-        raise TooManyConflicts(f"{function.name}: what it read was changed by others {_TRIES} times in a row")
+            await asyncio.sleep(jittered_ms(attempt, *CONFLICT_MS) / 1000)
+        raise TooManyConflicts(f"{function.name}: what it read was changed by others {TRIES} times in a row")
 
     async def _commit(self, function: AnyFunction, transaction: Transaction, started: float) -> bool:
         elapsed_ms = int((time.monotonic() - started) * 1000)
@@ -161,11 +162,11 @@ class WorkerHost:
             case Check():
                 return await self._checks.submit(question)
             case Survey():
-                return await self._store.run(transitions.declare())
+                return await self._store.run(versions.declare())
 
     async def _send_reads(self, reads: Sequence[Read]) -> list[Snapshot]:
         snapshot = await self._store.run(
-            transitions.read(
+            versions.read(
                 [thing for read in reads for thing in read.things], [scan for read in reads for scan in read.scans]
             )
         )
@@ -176,7 +177,7 @@ class WorkerHost:
         ]
 
     async def _send_checks(self, checks: Sequence[Check]) -> list[Checked]:
-        return await self._store.run(transitions.check(checks))
+        return await self._store.run(versions.check(checks))
 
     async def _send_schedules(self, requests: Sequence[Request]) -> list[tuple[Word, str]]:
         return await self._store.run(transitions.schedule(requests))

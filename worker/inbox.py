@@ -19,11 +19,13 @@ from scheduler.errors import InvalidValue
 from scheduler.function import AnyFunction
 from scheduler.inbox import AnyInbox, Outcome
 from scheduler.job import JobError, JobState
-from scheduler.store import ServerError
-from scheduler.transitions import Commit, Retry, Seal, Word
+from scheduler.refusals import ServerError
+from scheduler.script_call import Word
+from scheduler.transitions import Commit, Retry, Seal
 from worker.committer import BATCH
 from worker.delivery import Held
-from worker.executor import Executor, Raised
+from worker.ended import Raised
+from worker.executor import Executor
 from worker.host import WorkerHost
 from worker.outcome import Next, Nothing, after_conflict, after_mutation, after_transient, describe
 from worker.persistence import Persistence

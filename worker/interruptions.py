@@ -6,18 +6,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
 from scheduler.transitions import Retry
 from worker.committer import Committer
 from worker.delivery import Held, Interruption
-from worker.executor import Interrupted
-from worker.lanes import Lanes
+from worker.ended import Interrupted
+from worker.flow import Flow
 from worker.lease import Lease
 from worker.outcome import Again, Next, Nothing, after_action, after_mutation, give_back
+from worker.places import Places
 
 _END_S = 0.05
 """How long a handler may take to end after a stop has cancelled it; then its job goes on without it."""
@@ -26,36 +25,6 @@ _ANSWER_S = 3.0
 """How long a stop waits at most, beyond the time of grace, until Redis has answered for what is still held."""
 
 _log = logging.getLogger("duestream.worker")
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where deliveries are that no handler runs.
-
-    Attributes:
-        waiting: For a place among those that run.
-        again: For the end of a while, after which they start again.
-        lanes: For their turn.
-        room: Set whenever one has gone.
-    """
-
-    waiting: deque[Held] = field(default_factory=deque)
-    again: dict[Held, asyncio.TimerHandle] = field(default_factory=dict)
-    lanes: Lanes = field(default_factory=Lanes)
-    room: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-class Flow(Protocol):
-    """What a worker does with a delivery."""
-
-    def follow(self, held: Held, follows: Next) -> None:
-        """Bring to Redis what follows."""
-
-    def drop(self, held: Held) -> None:
-        """Let go of a delivery that is another's, or has its answer."""
-
-    def free(self, held: Held) -> None:
-        """Its handler is not waited for any more: its place is another's, and so is its turn."""
 
 
 class Interruptions:

@@ -6,78 +6,33 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 from scheduler import scripts, values
 from scheduler.app import App
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.effects import Effects
-from scheduler.errors import ConfigurationError, QueueFull, Unavailable
+from scheduler.errors import ConfigurationError
 from scheduler.function import AnyFunction
 from scheduler.job import JobError
-from scheduler.store import AsyncRunner, DamagedKey, Refused
+from scheduler.refusals import Refused
+from scheduler.script_call import Transition
+from scheduler.store import AsyncRunner
 from scheduler.transaction import Conflict
-from scheduler.transitions import Catalog, Transition
 from worker import frames
 from worker.address import address_of
 from worker.cells import IDLE_S, Cell, CellDied, Cells, CellUnavailable
 from worker.delivery import Held
-from worker.executor import Died, Ended, Failed, Returned
+from worker.ended import Died, Ended, Failed, Returned
+from worker.errand import ERRORS, Ending, Errand
 from worker.frames import Frame, Say
 from worker.relay import levels
 
 _TRIES = 3
 """Cells for one job: one may die, by no fault of the job's, between two jobs."""
 
-ERRORS: tuple[type[Exception], ...] = (QueueFull, Unavailable, ConfigurationError, DamagedKey, Refused)
-"""What a call of Redis may raise; in a cell it is the first that fits."""
-
 _log = logging.getLogger("duestream.isolation")
-
-
-class Errand(NamedTuple):
-    """A job as a cell gets it. Times are epoch milliseconds of Redis time.
-
-    Attributes:
-        args, kwargs: Packed, as they were scheduled.
-        catalog: The indexes that its writes have to keep up.
-    """
-
-    name: str
-    job_id: str
-    attempt: int
-    now_ms: int
-    args: bytes
-    kwargs: bytes
-    catalog: Catalog
-
-    def frame(self) -> bytes:
-        return frames.pack(Say.JOB, *self[:-1], self.catalog.version, dict(self.catalog.indexes))
-
-    @classmethod
-    def of(cls, rest: Frame) -> Self:
-        """What `frame` made."""
-        *fields, version, indexes = rest
-        return cls._make([*fields, Catalog(version, indexes)])
-
-
-class Ending(NamedTuple):
-    """How a job ended in a cell.
-
-    Attributes:
-        word: 'returned', 'raised' or 'conflicted'.
-        value: The result or the error, packed as the record keeps it.
-        transient: The error passes with time (C3.3).
-        outage: It is that Redis was away.
-        effects: What is left of a mutation's transaction, packed.
-    """
-
-    word: str
-    value: bytes
-    transient: bool
-    outage: bool
-    effects: bytes
 
 
 class Isolation:

@@ -6,7 +6,8 @@ import logging
 
 from scheduler.context import job_log
 from scheduler.job import JobError
-from scheduler.transitions import Retry, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Retry
 from worker.delivery import Held
 from worker.logs import FAILURE
 

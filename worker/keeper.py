@@ -23,9 +23,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scheduler import transitions
+from scheduler.clients import blocking_client
 from scheduler.errors import Unavailable
 from scheduler.keys import Keys
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.leases import heartbeat_ms, lost_after_ms
+from scheduler.store import BlockingStore
 from worker.keeper_hello import PLACE_BYTES, Hello
 
 LIMIT = 1_000
@@ -91,7 +93,12 @@ class Keeper:
         while LIMIT in renewed:
             renewed = self._store.run(
                 transitions.sustain(
-                    hello.worker, hello.lease_ms * 3 // 4, 6 * hello.lease_ms, hello.every_ms // 2, LIMIT, seen
+                    hello.worker,
+                    lost_after_ms(hello.lease_ms),
+                    heartbeat_ms(hello.lease_ms),
+                    hello.every_ms // 2,
+                    LIMIT,
+                    seen,
                 )
             )
             total = total[0] + renewed[0], total[1] + renewed[1]

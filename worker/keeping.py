@@ -14,18 +14,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import IO
 
+from scheduler.leases import renewed_every_ms
 from worker.keeper_hello import PLACE_BYTES, Hello
+from worker.restarts import Restarts
 from worker.settings import WorkerSettings
 
 _log = logging.getLogger("duestream.keeper")
 
-RENEWALS = 4
-"""Renewals in a lease: two may be missed before anyone takes the work away."""
-
 _END_S = 0.1
-_FIRST_BACKOFF_S, _MOST_BACKOFF_S = 1.0, 60.0
-_HEALTHY_S = 60.0
-"""A keeper that lived this long begins again with the shortest backoff."""
+_FIRST_BACKOFF_S, _MOST_BACKOFF_S, _HEALTHY_S = 1.0, 60.0, 60.0
 
 
 class Keeping:
@@ -51,7 +48,7 @@ class Keeping:
         self._map = mmap.mmap(self._file.fileno(), PLACE_BYTES * len(self._places))
         self._seen = memoryview(self._map).cast("Q")
         self._process: subprocess.Popen[bytes] | None = None
-        self._failures = 0
+        self._restarts = Restarts(_FIRST_BACKOFF_S, _MOST_BACKOFF_S, _HEALTHY_S)
         self._started = self._start_at = float("-inf")
 
     @property
@@ -95,8 +92,7 @@ class Keeping:
         if self._process is not None:
             self._end(self._process)
             code, self._process = self._process.returncode, None
-            self._failures = 1 if now - self._started >= _HEALTHY_S else self._failures + 1
-            wait_s = min(_MOST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** (min(self._failures, 30) - 1))
+            wait_s = self._restarts.wait_s(now - self._started)
             self._start_at = now + wait_s
             _log.warning("the keeper ended with code %s, and is started again in %g s", code, wait_s)
         if now >= self._start_at:
@@ -124,7 +120,7 @@ class Keeping:
         settings = self._settings
         hello = Hello(
             url=self._url, namespace=self._namespace, worker=settings.name, pid=os.getpid(),
-            lease_ms=settings.lease_ms, every_ms=settings.lease_ms // RENEWALS, most_s=self._patience_s(),
+            lease_ms=settings.lease_ms, every_ms=renewed_every_ms(settings.lease_ms), most_s=self._patience_s(),
             seen_fd=seen_fd, queues=settings.queues,
         )  # fmt: skip
         process.stdin.write(hello.encode())

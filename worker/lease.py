@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from scheduler import transitions
 from scheduler.clock import RedisClock
 from scheduler.errors import Unavailable
+from scheduler.leases import heartbeat_ms, lost_after_ms, renewed_every_ms
 from scheduler.store import BlockingStore
 from scheduler.transitions import Renewed
 from worker.delivery import Held, Interruption
-from worker.keeping import RENEWALS, Keeping
+from worker.keeping import Keeping
 from worker.settings import WorkerSettings
 from worker.threads import run_in
 
@@ -188,9 +189,10 @@ class Lease:
             if not one.begun:
                 entries[one.delivery.queue].append(one.delivery.entry)
         reader = str(self._reader_id() or "")
-        action_lease_ms, asked_s = self._lease_ms * 3 // 4, time.monotonic()
+        action_lease_ms, beat_ms = lost_after_ms(self._lease_ms), heartbeat_ms(self._lease_ms)
+        asked_s = time.monotonic()
         renewed = self._store.run(
-            transitions.renew(self._worker, action_lease_ms, 6 * self._lease_ms, running, reader, actions, entries)
+            transitions.renew(self._worker, action_lease_ms, beat_ms, running, reader, actions, entries)
         )
         self._clock.observe(renewed.now_ms, asked_s)
         return renewed
@@ -214,7 +216,7 @@ class Lease:
         ]
 
     def _run(self) -> None:
-        every_s = self._lease_ms // RENEWALS / 1000
+        every_s = renewed_every_ms(self._lease_ms) / 1000
         self._ping()
         wait_s = every_s
         while not self._stopped.wait(wait_s) and not self._loop.is_closed():

@@ -6,14 +6,16 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scheduler.app import App
 from scheduler.backoff import jittered_ms
 from scheduler.effects import Effects
 from scheduler.errors import Unavailable
+from scheduler.function import AnyFunction
 from scheduler.job import JobError, JobState
 from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Finish, Retry
 from worker.delivery import Held, Interruption
-from worker.executor import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
+from worker.ended import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 
 _TRANSIENT_MS = (500, 2 * 3600 * 1000)
 _OUTAGE_MS = (500, 2_000)
@@ -83,6 +85,11 @@ def _after_interruption(held: Held, reason: Interruption, transaction: Transacti
             return give_back(held, 0)
         case Interruption.TIME_LIMIT:
             return _commit(held, JobState.FAILED, time_limit_error(held).pack(), transaction, effects=False)
+
+
+def transient_of(app: App, function: AnyFunction) -> tuple[type[Exception], ...]:
+    """The exceptions after which a mutation runs again (C3.3)."""
+    return (ConnectionError, *app.transient, *function.transient)
 
 
 def _is_outage(ended: Raised | Failed) -> bool:

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from scheduler.backoff import Outage
 from scheduler.errors import Unavailable
+from scheduler.script_call import Transition
 from scheduler.store import AsyncRunner
-from scheduler.transitions import Transition
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Persistence:
         return reply
 
     async def command(self, *command: Any) -> Any:
-        """Run a plain command that reads, until Redis has answered it."""
+        """Run a plain command that may be sent again, until Redis has answered it."""
         reply = await self._until_answered(lambda: self._store.command(*command))
         self._outage.over()
         return reply

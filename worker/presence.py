@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from scheduler import transitions
+from scheduler import transitions, versions
 from scheduler.app import App
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
 from scheduler.keys import Keys
-from scheduler.rights import Role, check_rights
-from scheduler.transitions import Argument
+from scheduler.leases import heartbeat_ms
+from scheduler.rights import check_rights
+from scheduler.role import Role
+from scheduler.script_call import Argument
 from worker.persistence import Persistence
 from worker.settings import WorkerSettings
 
@@ -31,7 +33,6 @@ class Presence:
         persistence: Sends each call until it is answered.
         app: Whose functions it runs.
         settings: How it runs.
-        promoter: The name its promoter uses, so that leaving frees that lease too.
         clock: Told Redis time at each announcement.
         reader_id: The connection id of the blocking reader, None where unknown.
         catalog: Told which indexes there are.
@@ -42,7 +43,6 @@ class Presence:
         persistence: Persistence,
         app: App,
         settings: WorkerSettings,
-        promoter: str,
         clock: RedisClock,
         reader_id: Callable[[], int | None],
         catalog: IndexCatalog,
@@ -50,7 +50,6 @@ class Presence:
         self._persistence = persistence
         self._app = app
         self._settings = settings
-        self._promoter = promoter
         self._clock = clock
         self._reader_id = reader_id
         self._catalog = catalog
@@ -74,7 +73,7 @@ class Presence:
         now_ms = await self._persistence.run(
             transitions.join(
                 settings.name,
-                6 * settings.lease_ms,
+                heartbeat_ms(settings.lease_ms),
                 {
                     "host": socket.gethostname(),
                     "pid": os.getpid(),
@@ -94,7 +93,7 @@ class Presence:
 
     async def declare(self) -> None:
         """Make the app's indexes known, and learn which there are."""
-        self._catalog.learn(await self._persistence.run(transitions.declare(self._catalog.declared)))
+        self._catalog.learn(await self._persistence.run(versions.declare(self._catalog.declared)))
 
     async def run(self) -> None:
         """Announce again about once a minute, until cancelled."""
@@ -103,8 +102,9 @@ class Presence:
             await self.join()
 
     async def leave(self) -> None:
-        """Give back what was handed out unseen, and go."""
-        await self._persistence.run(transitions.leave(self._settings.name, self._promoter, self._settings.queues))
+        """Give back what was handed out unseen, and the promoter's lease, and go."""
+        name = self._settings.name
+        await self._persistence.run(transitions.leave(name, name, self._settings.queues))
 
     def _retention(self) -> dict[str, Argument]:
         kept: dict[str, Argument] = {"keep_ms": int(self._app.keep_s * 1000), "keep_count": self._app.keep_count}

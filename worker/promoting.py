@@ -12,14 +12,17 @@ from collections.abc import Awaitable
 from scheduler import transitions
 from scheduler.admission import admit_worker
 from scheduler.backoff import Outage
+from scheduler.clients import async_client
 from scheduler.durability import Safety
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.keys import Keys
+from scheduler.leases import DEFAULT_LEASE_MS, DEFAULT_MAX_DELIVERIES
 from scheduler.operations import Steps
 from scheduler.promoter import LEASE_MS
-from scheduler.rights import Role, check_rights
-from scheduler.store import AsyncStore, async_client
+from scheduler.rights import check_rights
+from scheduler.role import Role
+from scheduler.store import AsyncStore
 from worker.housekeeping import leaders
 from worker.reaching import reach
 from worker.rooms import keep
@@ -29,7 +32,12 @@ _LEAVE_S = 5.0
 
 
 async def promote(
-    namespace: str, url: str, stop: asyncio.Event, *, lease_ms: int = 10_000, max_deliveries: int = 5
+    namespace: str,
+    url: str,
+    stop: asyncio.Event,
+    *,
+    lease_ms: int = DEFAULT_LEASE_MS,
+    max_deliveries: int = DEFAULT_MAX_DELIVERIES,
 ) -> None:
     """Promote and clean for one app until `stop` is set; Redis may be away at any time.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scheduler.backoff import Outage
+from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.operations import Steps
 from scheduler.store import AsyncStore
@@ -23,11 +24,10 @@ async def reach(store: AsyncStore, look: Callable[[], Steps[Any]], stop: asyncio
         try:
             await store.drive(look())
         except Unavailable as error:
-            waiting = asyncio.ensure_future(outage.wait(error))
-            stopping = asyncio.ensure_future(stop.wait())
-            _, pending = await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
+            waiting = asyncio.create_task(outage.wait(error))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await end(waiting, stopping)
         else:
             outage.over()
             return True

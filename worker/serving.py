@@ -8,11 +8,12 @@ from pathlib import Path
 
 from scheduler.admission import admit_worker
 from scheduler.app import App
+from scheduler.clients import async_client, blocking_client
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
-from scheduler.store import AsyncStore, BlockingStore, async_client, blocking_client
+from scheduler.store import AsyncStore, BlockingStore
 from worker.connections import Connections
 from worker.reaching import reach
 from worker.runtime import Worker

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from scheduler.app import App
 from scheduler.durability import DurabilityName, Safety, check_durability, check_replicas
 from scheduler.errors import InvalidOption
+from scheduler.leases import DEFAULT_LEASE_MS, DEFAULT_MAX_DELIVERIES
 from scheduler.settings import DEFAULT_QUEUE, check_flag, check_queue
 
 _NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,200}")
@@ -37,8 +38,8 @@ class WorkerSettings:
 
     queues: tuple[str, ...] = (DEFAULT_QUEUE,)
     concurrency: int = 100
-    lease_ms: int = 10_000
-    max_deliveries: int = 5
+    lease_ms: int = DEFAULT_LEASE_MS
+    max_deliveries: int = DEFAULT_MAX_DELIVERIES
     grace_s: float = 25.0
     burst: bool = False
     promote: bool = True
@@ -62,7 +63,7 @@ class WorkerSettings:
         _at_least("concurrency", self.concurrency, 1, 10_000)
         _at_least("lease_ms", self.lease_ms, 1_000, 3_600_000, " milliseconds")
         _at_least("max_deliveries", self.max_deliveries, 1, 1_000)
-        for name in ("burst", "promote"):
+        for name in ("burst", "promote", "keeper", "vouch_fsync"):
             check_flag(name, getattr(self, name))
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise InvalidOption(

@@ -7,19 +7,17 @@ import queue
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import FrameType
 
 from worker.child import Child, describe_end
+from worker.restarts import Restarts
 
 _log = logging.getLogger("duestream.supervisor")
 
-_FIRST_BACKOFF_S = 0.2
-_MOST_BACKOFF_S = 30.0
 _LOOK_S = 0.5
-_HEALTHY_S = 30.0
-"""A child that lived this long begins again with the shortest backoff."""
+_FIRST_BACKOFF_S, _MOST_BACKOFF_S, _HEALTHY_S = 0.2, 30.0, 30.0
 
 
 class Signal(Enum):
@@ -42,13 +40,8 @@ class _Place:
     number: int
     child: Child | None = None
     started: float = 0.0
-    failures: int = 0
+    restarts: Restarts = field(default_factory=lambda: Restarts(_FIRST_BACKOFF_S, _MOST_BACKOFF_S, _HEALTHY_S))
     restart_at: float | None = None
-
-
-def backoff_s(failures: int) -> float:
-    """Seconds before the restart after so many failures in a row, counted from 1."""
-    return min(_MOST_BACKOFF_S, _FIRST_BACKOFF_S * 2.0 ** (min(failures, 30) - 1))
 
 
 class Supervisor:
@@ -124,9 +117,7 @@ class Supervisor:
             if child.code != 0:
                 _log.error("process=%d pid=%d %s", place.number, child.pid, describe_end(child.code))
             return
-        lived_s = time.monotonic() - place.started
-        place.failures = 1 if lived_s >= _HEALTHY_S else place.failures + 1
-        wait_s = backoff_s(place.failures)
+        wait_s = place.restarts.wait_s(time.monotonic() - place.started)
         place.restart_at = time.monotonic() + wait_s
         _log.error(
             "process=%d pid=%d %s, and is started again in %.1f s",

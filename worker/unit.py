@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from scheduler.app import App
 from scheduler.function import AnyFunction
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox, is_async
+from worker.outcome import transient_of
 from worker.threads import run_in
 
 THREAD_NAME = "duestream-sql"
@@ -49,8 +50,7 @@ def row_key(app: App, job_id: str) -> str:
 def is_transient(app: App, function: AnyFunction, error: BaseException) -> bool:
     """Whether a mutation with `transaction=` that ended so is to run again (C3.3)."""
     assert function.transaction is not None
-    declared: tuple[type[Exception], ...] = (ConnectionError, *app.transient, *function.transient)
-    return isinstance(error, declared) or function.transaction.is_transient(error)
+    return isinstance(error, transient_of(app, function)) or function.transaction.is_transient(error)
 
 
 def opened(inbox: AnyInbox, job: str) -> AbstractAsyncContextManager[Unit]:

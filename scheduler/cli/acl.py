@@ -6,12 +6,11 @@ import click
 
 from scheduler.cli.output import json_option, print_json
 from scheduler.cli.session import Target, target_options
+from scheduler.role import Role
 
 
 @click.command()
-@click.argument(
-    "role", type=click.Choice(["producer", "worker", "operator"])
-)  # written out: `rights` reads all scripts
+@click.argument("role", type=click.Choice([role.value for role in Role]))
 @click.option("--user", metavar="NAME", help="The user's name. [default: NAMESPACE-ROLE]")
 @click.option("--file", "as_file", is_flag=True, help="Print a line of the server's ACL file instead of a command.")
 @click.option("--fsync", is_flag=True, help="For a worker with --durability fsync: it may see the server's settings.")
@@ -29,7 +28,7 @@ def acl(target: Target, role: str, user: str | None, as_file: bool, fsync: bool,
     producer schedules, cancels and reads; worker runs jobs, promotes and cleans; operator is this command line. The
     user is on, and has no password yet. Print the rules anew with each version of duestream.
     """
-    from scheduler.rights import Role, rules
+    from scheduler.rights import rules
     from scheduler.settings import check_namespace
 
     namespace = _namespace(target)

@@ -131,7 +131,7 @@ def drop_index(target: Target, index_id: str, yes: bool, as_json: bool) -> None:
     For one that no running worker declares any more. A worker whose app still does goes on as if it were there: its
     queries along it find nothing or too little until it has noticed, made the index again and built it anew.
     """
-    from scheduler import transitions
+    from scheduler import versions
 
     with target.open() as session:
         if not yes:
@@ -141,7 +141,7 @@ def drop_index(target: Target, index_id: str, yes: bool, as_json: bool) -> None:
                 "Workers whose app declares it will miss documents until it is built again.",
                 "nothing was dropped (--yes drops without asking)",
             )
-        if not session.store.run(transitions.forget(index_id)):
+        if not session.store.run(versions.forget(index_id)):
             raise InvalidDocument(f"index: {session.app.namespace} has no index {index_id!r:.300}; see db indexes")
     if as_json:
         print_json({"dropped": index_id})
@@ -154,8 +154,8 @@ def _reader(session: Session) -> BlockingDatabaseReader:
     from scheduler.catalog import IndexCatalog
     from scheduler.db import BlockingDatabaseReader
     from scheduler.documents import Documents, Tables
+    from scheduler.glance import Glance
     from scheduler.reading import answer_blocking
-    from scheduler.transaction import Glance
 
     documents = Documents(Glance(session.app.limits), Tables({}, IndexCatalog()), session.producer.ids)
     return BlockingDatabaseReader(documents, lambda reads: answer_blocking(reads, session.store.run), session.scheduler)
@@ -186,9 +186,9 @@ def _index(session: Session, table: str, fields: str) -> Index:
 
 def _check_known(session: Session, index_id: str) -> None:
     """Raises `InvalidDocument` where there is no such index."""
-    from scheduler import transitions
+    from scheduler import versions
 
-    known = sorted(session.store.run(transitions.declare()).indexes)
+    known = sorted(session.store.run(versions.declare()).indexes)
     if index_id not in known:
         listed = "; ".join(known[:20]) + ("; …" if len(known) > 20 else "") or "none"
         raise InvalidDocument(f"index: {session.app.namespace} has no index {index_id!r:.300} (there are: {listed})")

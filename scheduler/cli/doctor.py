@@ -12,6 +12,7 @@ import click
 from scheduler.cli.consent import ask
 from scheduler.cli.output import json_option, print_json, print_table
 from scheduler.cli.session import Target, target_options
+from scheduler.role import Role
 
 if TYPE_CHECKING:
     from scheduler.doctor.doctor import Mended
@@ -29,8 +30,8 @@ FAILED: Final = 4
 @click.option("--user", metavar="NAME", help="Try the rights of this user of the server. [default: the one connected]")
 @click.option(
     "--role",
-    type=click.Choice(["producer", "worker", "operator"]),  # written out: `rights` reads all scripts
-    default="operator",
+    type=click.Choice([role.value for role in Role]),
+    default=Role.OPERATOR.value,
     show_default=True,
     help="What that user is to do.",
 )
@@ -50,7 +51,6 @@ def doctor(target: Target, deep: bool, fix: bool, yes: bool, user: str | None, r
     Exit codes: 0 all is well, 3 warnings, 4 errors; with --fix, what is left of them.
     """
     from scheduler.doctor.doctor import Doctor
-    from scheduler.rights import Role
 
     with target.open() as session, _progress(deep=deep) as advance:
         physician = Doctor(session.store, deep=deep, user=user, role=Role(role), advance=advance)

@@ -98,7 +98,7 @@ def _enqueue_one(
 ) -> None:
     from scheduler.cli.feed import make_call, read_arguments, send
     from scheduler.cli.signature import Signatures
-    from scheduler.transitions import Word
+    from scheduler.script_call import Word
 
     signature = Signatures(session, allow_unknown=chosen.allow_unknown).find(str(chosen.function))
     arguments = signature.parse_pairs(pairs) if json_args is None else read_arguments(_load_json(json_args), signature)

@@ -16,7 +16,8 @@ from scheduler.due import Delay, Timestamp
 from scheduler.errors import DuestreamError, InvalidArguments, InvalidCall, InvalidDelay, Unavailable
 from scheduler.function import call_after, call_at
 from scheduler.operations import Producer, Steps
-from scheduler.transitions import Word, schedule
+from scheduler.script_call import Word
+from scheduler.transitions import schedule
 
 if TYPE_CHECKING:
     from scheduler.cli.session import Session

@@ -70,8 +70,8 @@ class Target:
             Unavailable: The server does not answer.
         """
         from scheduler.attempts import TIMEOUT_S
+        from scheduler.clients import blocking_client
         from scheduler.location import locate
-        from scheduler.store import blocking_client
 
         app = self.load()
         client = blocking_client(locate(app, self.url))

@@ -1,26 +1,23 @@
-"""What a user may do: every command that its role sends or that its scripts use, tried without doing it."""
+"""What a user may do: every command that its role sends or that its scripts use, tried without doing it.
+
+Unlike `rights.check_rights`, by which a worker asks about itself, this asks about any user of the server.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 from scheduler.doctor.findings import Finding
-from scheduler.rights import Role, commands_of
-from scheduler.store import BlockingStore, ServerError
+from scheduler.refusals import ServerError
+from scheduler.rights import FORMS, commands_of, example_of
+from scheduler.role import Role
+from scheduler.store import BlockingStore
 
 MOST_ARGUMENTS: Final = 8
-
-_FORMS: Final[dict[str, tuple[str, ...]]] = {
-    "EVAL": ("return 1", "1", "{key}"),
-    "EVALSHA": ("0" * 40, "1", "{key}"),
-    "XREADGROUP": ("GROUP", "g", "c", "STREAMS", "{key}", ">"),
-}
-"""Commands whose keys stand where other arguments say."""
-
 _NO_USER: Final = "' not found"
 
 
-def check_rights(store: BlockingStore, user: str | None, role: Role) -> list[Finding]:
+def check_user(store: BlockingStore, user: str | None, role: Role) -> list[Finding]:
     """The commands that a user lacks; `user` None is the one that asks.
 
     Raises:
@@ -42,17 +39,12 @@ def _may(store: BlockingStore, user: str, command: str) -> bool:
     Raises:
         ServerError: It cannot be asked.
     """
-    words = command.split("|")
-    arguments = _arguments(words[0], f"{store.keys.prefix}doctor")
-    for count in range(len(arguments) if words[0] in _FORMS else 0, len(arguments) + 1):
+    words = example_of(command, f"{store.keys.prefix}doctor", most=MOST_ARGUMENTS)
+    least = len(words) if command in FORMS else len(command.split("|"))
+    for count in range(least, len(words) + 1):
         try:
-            return bool(store.execute("ACL", "DRYRUN", user, *words, *arguments[:count]) == b"OK")
+            return bool(store.execute("ACL", "DRYRUN", user, *words[:count]) == b"OK")
         except ServerError as error:
-            if "wrong number of arguments" not in str(error) or count == len(arguments):
+            if "wrong number of arguments" not in str(error) or count == len(words):
                 raise
     raise AssertionError("unreachable")
-
-
-def _arguments(command: str, key: str) -> list[str]:
-    """A key wherever one may stand; how many keys a script has, and where streams begin."""
-    return [word.format(key=key) for word in _FORMS.get(command, ("{key}",) * MOST_ARGUMENTS)]

@@ -1,4 +1,4 @@
-"""The calls of the doctor's scripts, described as data like those in `transitions.py`."""
+"""The calls of the doctor's scripts, described as data like those of `transitions.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from scheduler import scripts
-from scheduler.transitions import Argument, Transition, nonce
+from scheduler.script_call import Argument, Transition, clock_of, nonce
 
 
 class Row(NamedTuple):
@@ -64,7 +64,7 @@ def examine(rows: Sequence[Row]) -> Transition[list[Examined]]:
 
 def mend(rows: Sequence[Row], lease_ms: int, clock_ms: int | None = None) -> Transition[list[Verdict]]:
     """Mend what is still wrong with each row. Reads what it was, OK for nothing."""
-    argv: list[Argument] = ["" if clock_ms is None else clock_ms, nonce(), lease_ms]
+    argv: list[Argument] = [clock_of(clock_ms), nonce(), lease_ms]
     argv += [part for row in rows for part in row]
     return Transition(scripts.load("mend"), argv, lambda reply: [Verdict(word.decode()) for word in reply])
 

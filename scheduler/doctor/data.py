@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from scheduler import transitions, values
+from scheduler import values, versions
 from scheduler.doctor.findings import Finding, counted
 from scheduler.errors import DuestreamError
 from scheduler.operations import Steps
-from scheduler.transitions import Catalog, Document
+from scheduler.versions import Catalog, Document
 
 PAGE: Final = 100
 
@@ -19,7 +19,7 @@ def check_documents(ids: Sequence[str]) -> Steps[list[Finding]]:
     damaged: list[str] = []
     for start in range(0, len(ids), PAGE):
         some = ids[start : start + PAGE]
-        snapshot = yield transitions.read([("doc", document_id) for document_id in some])
+        snapshot = yield versions.read([("doc", document_id) for document_id in some])
         damaged += [one.id for one in snapshot.things if not _is_sound(one)]
     return [Finding("document-damaged", counted(len(damaged), "document"), tuple(damaged))] if damaged else []
 

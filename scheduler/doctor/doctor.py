@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from scheduler import transitions
-from scheduler.doctor.access import check_rights
+from scheduler import versions
+from scheduler.doctor.access import check_user
 from scheduler.doctor.calls import Row, Verdict, mend, survey
 from scheduler.doctor.clocks import Look, check_clocks
 from scheduler.doctor.data import check_documents, check_indexes
@@ -24,8 +24,9 @@ from scheduler.doctor.places import PAGE, Places
 from scheduler.doctor.server import SECTIONS, check_server
 from scheduler.errors import ConfigurationError
 from scheduler.inspector import WorkerView, read_info, read_workers
-from scheduler.rights import Role
-from scheduler.store import BlockingStore, ServerError
+from scheduler.refusals import ServerError
+from scheduler.role import Role
+from scheduler.store import BlockingStore
 
 APART_S: Final = 1.0
 """Between two looks at what should move."""
@@ -81,7 +82,7 @@ class Doctor:
         self._ask("server", lambda: check_server(self._store.drive(read_info(*SECTIONS)), snapshots=self._snapshots()))
         if any(finding.code == "server-replica" for finding in self._findings):
             return self._findings  # it runs no script
-        self._ask("rights", lambda: check_rights(self._store, self._user, self._role))
+        self._ask("rights", lambda: check_user(self._store, self._user, self._role))
         self._ask("workers", self._check_work)
         self._ask("indexes", lambda: self._check_indexes(began))
         self._ask("clock", lambda: check_clocks(first, self._look(), [one.seen_ms for one in self._workers()]))
@@ -165,11 +166,11 @@ class Doctor:
         return int(self._store.command("ZCARD", keys.due(queue))) + int(self._store.command("XLEN", keys.ready(queue)))
 
     def _check_indexes(self, began: float) -> list[Finding]:
-        before = self._store.run(transitions.declare())
+        before = self._store.run(versions.declare())
         if all(built is None for built in before.indexes.values()):
             return []
         time.sleep(max(0.0, began + APART_S - time.monotonic(), APART_S))
-        return check_indexes(before, self._store.run(transitions.declare()))
+        return check_indexes(before, self._store.run(versions.declare()))
 
     def _workers(self) -> list[WorkerView]:
         return self._store.drive(read_workers(self._store.keys))

@@ -10,6 +10,7 @@ from scheduler import transitions
 from scheduler.doctor.findings import Finding, counted
 from scheduler.inspector import WorkerView
 from scheduler.keys import GROUP, Keys
+from scheduler.leases import DEFAULT_LEASE_MS
 from scheduler.operations import Steps
 
 OVERDUE_MS: Final = 2_000
@@ -72,7 +73,7 @@ def check_promoter(keys: Keys, queues: Sequence[str], now_ms: int) -> Steps[list
 
 def check_leases(keys: Keys, queues: Sequence[str], workers: Sequence[WorkerView], now_ms: int) -> Steps[list[Finding]]:
     """Deliveries and actions whose lease ended long ago, and that nobody has taken back."""
-    longest_ms = LEASES * max((one.lease_ms for one in workers), default=10_000)
+    longest_ms = LEASES * max((one.lease_ms for one in workers), default=DEFAULT_LEASE_MS)
     over = int((yield ("ZCOUNT", keys.running, "-inf", now_ms - longest_ms)))
     names = ["running"] if over else []
     for queue in queues:

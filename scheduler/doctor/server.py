@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from scheduler.doctor.findings import Finding, counted
+from scheduler.facts import OLDEST, version_of
 
 SECTIONS: Final = ("server", "memory", "persistence", "stats", "replication")
-OLDEST: Final = (7, 0)
 SHORT, FULL = 0.80, 0.95
 """Parts of the memory in use."""
 
@@ -25,10 +25,8 @@ def check_server(facts: Mapping[str, str], *, snapshots: bool) -> list[Finding]:
 
 
 def _version(facts: Mapping[str, str]) -> Iterator[Finding]:
-    # Valkey says which Redis it is like.
-    version = facts.get("redis_version", "")
-    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < OLDEST:
-        yield Finding("server-old", f"Redis {version or 'of an unknown version'}")
+    if version_of(facts) < OLDEST:
+        yield Finding("server-old", f"Redis {facts.get('redis_version') or 'of an unknown version'}")
 
 
 def _role(facts: Mapping[str, str]) -> Iterator[Finding]:

@@ -16,6 +16,7 @@
 -- include: complete
 -- include: deliver
 -- include: due
+-- include: fields
 -- include: group
 -- include: stranded
 -- include: judge

@@ -9,6 +9,7 @@
 -- include: base
 -- include: job
 -- include: deliver
+-- include: fields
 
 local LIMIT = 1000
 local nonce, worker, promoter = ARGV[2], ARGV[3], ARGV[4]
@@ -19,11 +20,7 @@ for q = 5, #ARGV do
   local entries = redis.pcall('XPENDING', stream, GROUP, '-', '+', LIMIT, worker)
   if not entries.err then
     for i, entry in ipairs(entries) do
-      local found = redis.call('XRANGE', stream, entry[1], entry[1])[1]
-      local fields = {}
-      for f = 1, found and #found[2] or 0, 2 do
-        fields[found[2][f]] = found[2][f + 1]
-      end
+      local fields = read_entry(stream, entry[1]) or {}
       local status = fields.job and read_status(fields.job, 'state', 'token')
       local head = fields.job and read_head(fields.job)
       drop_entry(queue, entry[1])

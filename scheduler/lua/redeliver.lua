@@ -21,6 +21,7 @@
 -- include: complete
 -- include: deliver
 -- include: due
+-- include: fields
 -- include: group
 -- include: stranded
 
@@ -39,18 +40,9 @@ local function idle_of(consumer)
   return idle_times[consumer]
 end
 
-local function read_fields(stream, entry)
-  local found = redis.call('XRANGE', stream, entry, entry)[1]
-  local fields = {}
-  for i = 1, found and #found[2] or 0, 2 do
-    fields[found[2][i]] = found[2][i + 1]
-  end
-  return fields
-end
-
 -- What is known of a lost entry; without `deaths` where it counts no longer.
 local function look_at_entry(queue, stream, entry, consumer)
-  local fields = read_fields(stream, entry)
+  local fields = read_entry(stream, entry) or {}
   local one = { queue = queue, entry = entry, id = fields.job, worker = consumer }
   local status = fields.job
     and read_status(fields.job, 'state', 'token', 'deaths', 'waiters', 'sealed', 'died')

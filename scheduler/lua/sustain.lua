@@ -10,6 +10,7 @@
 -- Cost  O(queues + leases). Caller: the keeper's process.
 -- flags: allow-oom
 -- include: base
+-- include: job
 
 local now = read_clock()
 local worker, lease_ms, beat_ms = ARGV[2], tonumber(ARGV[3]), ARGV[4]
@@ -24,8 +25,8 @@ end
 -- Those whose leases end first: the actions of workers that renew theirs come later. One damaged status costs only its own job.
 local actions = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', running, '-inf', int(now + lease_ms - age_ms), 'LIMIT', 0, limit)) do
-  local status = redis.pcall('HMGET', NS .. 'status:' .. id, 'state', 'worker')
-  if not status.err and status[1] == 'inProgress' and status[2] == worker then
+  local status = read_status(id, 'state', 'worker') or {}
+  if status[1] == 'inProgress' and status[2] == worker then
     actions[#actions + 1] = id
   end
 end

@@ -16,10 +16,12 @@ from click.testing import CliRunner, Result
 from scheduler import App, EmbeddedServer, transitions, values
 from scheduler.blocking import SyncScheduler
 from scheduler.cli import cli
+from scheduler.clients import blocking_client
 from scheduler.job import JobError
 from scheduler.keys import GROUP, Keys
-from scheduler.store import BlockingStore, blocking_client
-from scheduler.transitions import Argument, Commit, Delivery, Word
+from scheduler.script_call import Argument, Word
+from scheduler.store import BlockingStore
+from scheduler.transitions import Commit, Delivery
 
 MODULE = '''
 from scheduler import App, MutationContext, ActionContext

@@ -11,9 +11,10 @@ from uuid import UUID
 
 import pytest
 
-from scheduler import transitions, values
+from scheduler import transitions, values, versions
+from scheduler.script_call import Word
 from scheduler.table import Index
-from scheduler.transitions import Commit, Word
+from scheduler.transitions import Commit
 from tests.cli.conftest import Room
 
 BY_OWNER = "orders:owner,cents"
@@ -27,7 +28,7 @@ class Strict:
 
 def write(room: Room, documents: dict[str, dict[str, Any]], op: str = "add") -> None:
     """Commit documents with their index entries, as one mutation does."""
-    catalog = room.store.run(transitions.declare())
+    catalog = room.store.run(versions.declare())
     entries = [
         ("add", index_id, document_id, Index.of_id(index_id).key_of(fields))
         for document_id, fields in documents.items()
@@ -44,7 +45,7 @@ def write(room: Room, documents: dict[str, dict[str, Any]], op: str = "add") -> 
 
 
 def declare(room: Room, *indexes: str) -> None:
-    room.store.run(transitions.declare(indexes))
+    room.store.run(versions.declare(indexes))
 
 
 def orders(room: Room) -> None:
@@ -219,7 +220,7 @@ def test_indexes_and_how_far_they_are(room: Room) -> None:
     orders(room)
     write(room, {"orders:o9": {"owner": "carol"}})
     declare(room, BY_OWNER)
-    room.store.run(transitions.reindex(BY_OWNER, 0, 2, [], room.store.run(transitions.declare()).version))
+    room.store.run(versions.reindex(BY_OWNER, 0, 2, [], room.store.run(versions.declare()).version))
     first, second = room.json("db", "indexes")
     assert first == {
         "id": BY_OWNER,

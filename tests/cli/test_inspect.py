@@ -6,7 +6,8 @@ import json
 
 from scheduler import transitions
 from scheduler.job import JobError
-from scheduler.transitions import Retry, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Retry
 from tests.cli.conftest import Room
 
 

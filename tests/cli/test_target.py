@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from scheduler import inspector
+from scheduler.clients import blocking_client
 from scheduler.keys import Keys
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from tests.cli.conftest import Room
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from scheduler.context import job_log
 from scheduler.job import JobError
+from scheduler.script_call import Word
 from scheduler.spec import Spec
-from scheduler.transitions import Delivery, Word
+from scheduler.transitions import Delivery
 from worker import logs
 from worker.delivery import Held
 from worker.joblog import log_answer

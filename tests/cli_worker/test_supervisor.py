@@ -11,7 +11,6 @@ from scheduler import EmbeddedServer, SyncScheduler
 from tests.cli_worker.conftest import Start
 from tests.cli_worker.processes import Running, is_alive, until
 from worker.child import describe_end
-from worker.supervisor import backoff_s
 
 TARGET = "jobs:app"
 CHILD = r"started process=\d+ pid=(\d+)"
@@ -93,11 +92,6 @@ def _burst(start: Start, server: EmbeddedServer, scheduler: SyncScheduler) -> tu
     first, second = (int(pid) for pid in parent.until_said(CHILD, times=2))
     until("the action runs", lambda: scheduler.count(state="inProgress"))
     return parent, (first, second)
-
-
-def test_the_backoff_doubles_up_to_half_a_minute() -> None:
-    assert [backoff_s(n) for n in (1, 2, 3, 8)] == [0.2, 0.4, 0.8, 25.6]
-    assert backoff_s(9) == backoff_s(10_000) == 30.0
 
 
 @pytest.mark.parametrize(

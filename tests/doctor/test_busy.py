@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from scheduler import ActionContext, App, MutationContext, Scheduler
+from scheduler.clients import blocking_client
 from scheduler.doctor.doctor import Doctor
 from scheduler.doctor.findings import Finding
 from scheduler.keys import Keys
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from tests.conftest import running
 from worker.settings import WorkerSettings
 

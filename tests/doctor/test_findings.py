@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from scheduler import transitions, values
+from scheduler import transitions, values, versions
+from scheduler.clients import blocking_client
 from scheduler.doctor import places
 from scheduler.doctor.doctor import Doctor
 from scheduler.doctor.findings import RULES
 from scheduler.keys import GROUP, Keys
-from scheduler.store import BlockingStore, blocking_client
-from scheduler.transitions import Word
+from scheduler.script_call import Word
+from scheduler.store import BlockingStore
 from tests.doctor.conftest import codes, examine, join, now_of
 from tests.transitions.conftest import NAME, WORKER, World
 
@@ -208,7 +209,7 @@ def a_name_that_is_no_text(world: World) -> None:
 @harm("index-unbuilt")
 def an_index_that_nobody_builds(world: World) -> None:
     world.write(("add", "t:1", values.pack({"f": 1}, "document")))
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
 
 
 @harm("document-damaged")
@@ -352,7 +353,7 @@ def test_an_index_that_is_being_built_is_no_finding(world: World, monkeypatch: p
     catalog = world.catalog()
 
     def builds(_: float) -> None:
-        world.run(transitions.reindex("t:f", 0, 1, [], catalog))
+        world.run(versions.reindex("t:f", 0, 1, [], catalog))
 
     monkeypatch.setattr("scheduler.doctor.doctor.time.sleep", builds)
     assert examine(world.store) == []

@@ -18,7 +18,8 @@ from scheduler.doctor import server as subject
 from scheduler.doctor.clocks import Look, check_clocks
 from scheduler.doctor.server import check_server
 from scheduler.keys import Keys
-from scheduler.rights import Role, rules
+from scheduler.rights import rules
+from scheduler.role import Role
 from scheduler.store import BlockingStore
 from tests.doctor.conftest import codes, examine
 from tests.transitions.conftest import World

@@ -11,7 +11,8 @@ import redis
 from scheduler import ConfigurationError, EmbeddedServer, JobState, Scheduler
 from scheduler.durability import FSYNC
 from scheduler.keys import Keys
-from scheduler.rights import Role, rules
+from scheduler.rights import rules
+from scheduler.role import Role
 from tests.conftest import until
 from tests.durability.conftest import Shop, Work, state
 

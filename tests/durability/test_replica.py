@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from scheduler import ConfigurationError, JobState, Scheduler, SyncScheduler, Unavailable, transitions
+from scheduler.clients import async_client
 from scheduler.keys import GROUP, Keys
-from scheduler.store import AsyncStore, async_client
-from scheduler.transitions import Delivery, Transition, Word
+from scheduler.script_call import Transition, Word
+from scheduler.store import AsyncStore
+from scheduler.transitions import Delivery
 from tests.conftest import until
 from tests.durability.conftest import Shop, Work, state
 from tests.durability.machine import Pair

@@ -17,10 +17,11 @@ import redis
 
 from scheduler import App, BlockingMutationContext, ConfigurationError, InvalidOption, Scheduler
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import async_client
 from scheduler.clock import RedisClock
 from scheduler.keys import Keys
 from scheduler.spec import Spec
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 from scheduler.transitions import Delivery
 from tests.conftest import until
 from tests.isolation.processes import is_alive
@@ -28,7 +29,7 @@ from tests.worker.processes import ROOT
 from worker import cells
 from worker.connections import Connections
 from worker.delivery import Held
-from worker.executor import Failed
+from worker.ended import Failed
 from worker.isolation import Isolation
 from worker.runtime import Worker
 from worker.settings import WorkerSettings

@@ -37,6 +37,7 @@ create = _of("include/create", "schedule")
 deliver = _of("include/deliver", "schedule", "retry", "cancel")
 due = _of("include/due", "promote")
 entry = _of("include/entry", "commit_documents", "read")
+fields = _of("include/fields", "redeliver", "leave")
 group = _of("include/group", "mend")
 judge = _of("include/judge", "mend", "examine")
 job = _of("include/job", "begin")
@@ -403,7 +404,7 @@ MUTANTS = [
     sustain("it counts as a delivery", "claim[#claim + 1] = 'JUSTID'"),
     sustain("an action's lease stays", "redis.call('ZADD', running, int(now + lease_ms), id)"),
     sustain("the actions renewed first hide the others", "int(now + lease_ms - age_ms)", "'+inf'"),
-    sustain("one damaged status takes all", "redis.pcall('HMGET'", "redis.call('HMGET'"),
+    sustain("one damaged status takes all", "read_status(id, ", "redis.call('HMGET', NS .. 'status:' .. id, "),
     death("all deaths are kept", "math.max(1, #lines - MOST_DEATHS + 1)", "1", "redeliver"),
     death("earlier deaths are forgotten", "(died or '')", "('')", "redeliver"),
     redeliver("who died is not told", "'died', add_death(one.died, now, one.worker)", "'died', ''"),
@@ -418,13 +419,14 @@ MUTANTS = [
     join("what was ready before is missed", "GROUP, '0', 'MKSTREAM'", "GROUP, '$', 'MKSTREAM'"),
     read("the sequence is not told", "redis.call('GET', NS .. 'sequence') or '0'", "'0'"),
     # The doctor
-    group("any group will do", "if group[i] == 'name' and group[i + 1] == GROUP then", "if true then"),
+    fields("a name is taken for its value", "flat[i + 1]", "flat[i]"),
+    group("any group will do", "if fields.name == GROUP then", "if true then"),
     judge(
         "what has moved on is out of place",
         "if place ~= '' and not redis.call('ZSCORE', NS .. place, id) then",
         "if false then",
     ),
-    judge("an entry of another delivery counts", "return found[2][i + 1] == token", "return true"),
+    judge("an entry of another delivery counts", "fields.token == token", "true"),
     judge("what waits is lost", "redis.call('ZSCORE', NS .. 'due:' .. queue, id) or ", ""),
     judge("what is ready is lost", " or has_entry(queue, status[3], status[2]))", ")"),
     judge("nothing is lost", "return (waits or not is_sound(queue)) and 'OK' or 'LOST'", "return 'OK'"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from scheduler import transitions
+from scheduler import transitions, versions
 from scheduler.doctor import calls as doctor
 from scheduler.keys import GROUP
-from scheduler.transitions import Commit, Retry, Scan, Seal, Transition
+from scheduler.script_call import Transition
+from scheduler.transitions import Commit, Retry, Seal
+from scheduler.versions import Scan
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 
 Sample = Callable[[World], Transition[Any]]
@@ -106,17 +108,17 @@ def seal(world: World) -> Transition[Any]:
 
 def declare(world: World) -> Transition[Any]:
     world.write(("add", "t:1", b"x"))
-    return transitions.declare(["t:f", "u:f"])
+    return versions.declare(["t:f", "u:f"])
 
 
 def forget(world: World) -> Transition[Any]:
     world.run(declare(world))
-    return transitions.forget("t:f")
+    return versions.forget("t:f")
 
 
 def reindex(world: World) -> Transition[Any]:
     world.run(declare(world))
-    return transitions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], world.catalog())
+    return versions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], world.catalog())
 
 
 def retry_later(world: World) -> Transition[Any]:
@@ -143,7 +145,7 @@ def redeliver(world: World) -> Transition[Any]:
 
 def redeliver_poison(world: World) -> Transition[Any]:
     again = redeliver(world)
-    return transitions.Transition(again.script, [*again.argv[:3], 1, *again.argv[4:]], again.read)
+    return Transition(again.script, [*again.argv[:3], 1, *again.argv[4:]], again.read)
 
 
 def expire(world: World) -> Transition[Any]:

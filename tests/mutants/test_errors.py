@@ -12,7 +12,8 @@ import pytest
 import redis
 
 from scheduler import scripts, transitions
-from scheduler.transitions import Commit, Transition
+from scheduler.script_call import Transition
+from scheduler.transitions import Commit
 from tests.mutants import samples
 from tests.mutants.samples import SAMPLES, Sample
 from tests.transitions.conftest import NOW, WORKER, World

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from scheduler.transitions import Catalog, Commit, Document, Scan, Walked, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Commit
+from scheduler.versions import Catalog, Document, Scan, Walked
 
 NEW = "new"
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from scheduler.transitions import Catalog, Document, Scan, Snapshot
+from scheduler.versions import Catalog, Document, Scan, Snapshot
 from tests.properties.data import table_of
 
 

@@ -10,10 +10,12 @@ from typing import Any, Generic, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from scheduler import transitions, values
+from scheduler import transitions, values, versions
 from scheduler.call import Request
 from scheduler.keys import GROUP
-from scheduler.transitions import Catalog, Commit, Delivery, Finish, Lead, Retry, Scan, Seal, Snapshot, Transition, Word
+from scheduler.script_call import Transition, Word
+from scheduler.transitions import Commit, Delivery, Finish, Lead, Retry, Seal
+from scheduler.versions import Catalog, Scan, Snapshot
 from tests.properties.data import NEW, entry_of
 from tests.properties.handler import SCANS, Handler, Part, sort_key
 from tests.properties.model import FINAL, Entry, Model
@@ -354,7 +356,7 @@ class Machine(RuleBasedStateMachine):
             self._read(delivery, items, data.draw(st.lists(st.sampled_from(SCANS), max_size=2), "scans"))
 
     def _read(self, delivery: Delivery, items: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> None:
-        snapshot = self.world.run(transitions.read(items, scans))
+        snapshot = self.world.run(versions.read(items, scans))
         data, things = self.model.data, [self.model.look_at(kind, key) for kind, key in items]
         assert snapshot == Snapshot(data.sequence, things, [data.walk(scan) for scan in scans])
         self.handlers.setdefault(delivery.token, Handler()).learn(items, scans, snapshot)
@@ -536,10 +538,10 @@ class Machine(RuleBasedStateMachine):
         self.call(transition, predict)
 
     def declare(self) -> None:
-        self._catalog_call(transitions.declare([INDEX]), lambda now: self.model.data.declare([INDEX]))
+        self._catalog_call(versions.declare([INDEX]), lambda now: self.model.data.declare([INDEX]))
 
     def forget(self) -> None:
-        self._catalog_call(transitions.forget(INDEX), lambda now: self.model.data.forget(INDEX))
+        self._catalog_call(versions.forget(INDEX), lambda now: self.model.data.forget(INDEX))
 
     @rule(data=st.data(), limit=st.sampled_from([1, 1, 9]))
     def index(self, data: st.DataObject, limit: int) -> None:
@@ -571,14 +573,14 @@ class Machine(RuleBasedStateMachine):
     def _write_part(self) -> None:
         if self.parts:
             part = self.parts[-1]
-            self.call(transitions.reindex(*part), lambda now: self.model.data.reindex(*part))
+            self.call(versions.reindex(*part), lambda now: self.model.data.reindex(*part))
 
     def _read_part(self, limit: int) -> None:
         built = self.model.data.indexes.get(INDEX)
         if built is None:
             return
         scan = Scan("table:a", "BYSCORE", f"({built}", "+inf", "asc", limit)
-        (walked,) = self.world.run(transitions.read([], [scan])).walks
+        (walked,) = self.world.run(versions.read([], [scan])).walks
         rows = [(one.id, one.version, sort_key(one.data)) for one in walked.documents]
         after = None if len(rows) < limit else walked.documents[-1].created
         self.parts.append(Part(INDEX, built, after, rows, self.model.data.catalog))

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from scheduler import transitions
 from scheduler.call import Request
 from scheduler.job import CancelOutcome
-from scheduler.transitions import Commit, Document, Expired, Finish, Lead, Redelivered, Retry, Seal, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Commit, Expired, Finish, Lead, Redelivered, Retry, Seal
+from scheduler.versions import Document
 from tests.properties.data import Data
 
 WEEK_MS = 7 * 24 * 3600 * 1000

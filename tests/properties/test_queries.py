@@ -15,20 +15,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scheduler import App, BlockingQuery, Document, Table, transitions
+from scheduler import App, BlockingQuery, Document, Table, transitions, versions
 from scheduler import documents as documents_module
 from scheduler import walk as walk_module
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import blocking_client
 from scheduler.db import BlockingDatabase
 from scheduler.documents import Documents, Tables
 from scheduler.ids import JobIds
 from scheduler.job import JobState
 from scheduler.keys import Keys
 from scheduler.reading import Check, Question, Reads, transition_of
+from scheduler.script_call import Word
 from scheduler.settings import Limits
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from scheduler.transaction import Transaction
-from scheduler.transitions import Checked, Commit, Delivery, Word
+from scheduler.transitions import Commit, Delivery
+from scheduler.versions import Checked
 
 KEYS = [f"k{number}" for number in range(12)]
 INDEXES = {"by_a": ["a"], "by_a_b": ["a", "b"], "by_nested": ["n.x", "b"]}
@@ -156,7 +159,7 @@ class Place:
         self._store = store
         self.table: Table[Document] = app.table("t", indexes=INDEXES)
         self._catalog = IndexCatalog(app.indexes)
-        self._catalog.learn(store.run(transitions.declare([index.id for index in app.indexes])))
+        self._catalog.learn(store.run(versions.declare([index.id for index in app.indexes])))
         self._tables = Tables(app.tables, self._catalog)
         self._numbers = itertools.count(1)
 
@@ -182,7 +185,7 @@ class Place:
 
     def _ask(self, question: Question) -> Any:
         if isinstance(question, Check):
-            checked: list[Checked] = self._store.run(transitions.check([question]))
+            checked: list[Checked] = self._store.run(versions.check([question]))
             return checked[0]
         return self._store.run(transition_of(question))
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from scheduler import App, Scheduler, transitions
+from scheduler import App, Scheduler, transitions, versions
 from scheduler.context import MutationContext
 from scheduler.errors import InvalidOption
-from scheduler.store import AsyncStore, ServerError
-from scheduler.transitions import Commit, Delivery, Transition, Word
+from scheduler.refusals import ServerError
+from scheduler.script_call import Transition, Word
+from scheduler.store import AsyncStore
+from scheduler.transitions import Commit, Delivery
 from tests.conftest import StartWorker
 from worker.committer import Committer
 from worker.delivery import Held
@@ -78,7 +80,7 @@ async def test_an_index_that_came_meanwhile_is_no_conflict(
     job_id = await scheduler.run_after(0, write)
     await entered.wait()
     store = look
-    await store.run(transitions.declare(["numbers:n"]))
+    await store.run(versions.declare(["numbers:n"]))
     go_on.set()
     assert await scheduler.result(job_id, timeout=5) == 2
     assert await store.command("ZCARD", f"{store.keys.prefix}index:numbers:n") == 1

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scheduler import App, Scheduler, transitions, values
+from scheduler import App, Scheduler, values, versions
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
+from scheduler.clients import async_client
 from scheduler.indexer import Indexer
 from scheduler.keys import Keys
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 
 BAD, GOOD = "a_bad:n", "b_good:n"
 
@@ -30,7 +31,7 @@ async def put(store: AsyncStore, document_id: str, number: int, data: bytes) -> 
 
 
 async def learnt(store: AsyncStore, catalog: IndexCatalog) -> None:
-    catalog.learn(await store.run(transitions.declare()))
+    catalog.learn(await store.run(versions.declare()))
 
 
 @pytest.mark.parametrize("damage", ["its data is no value", "its key is of another type", "it has no number"])
@@ -44,7 +45,7 @@ async def test_a_damaged_document_keeps_no_other_index_from_being_built(
         await store.command("SET", store.keys.document("a_bad:1"), "damaged")
     elif damage == "it has no number":
         await store.command("HDEL", store.keys.document("a_bad:1"), "created")
-    await store.run(transitions.declare([BAD, GOOD]))
+    await store.run(versions.declare([BAD, GOOD]))
     catalog = IndexCatalog()
     indexer = Indexer(store, catalog, lambda: learnt(store, catalog), Outage())
     await learnt(store, catalog)
@@ -57,7 +58,7 @@ async def test_a_damaged_document_keeps_no_other_index_from_being_built(
 
 async def test_what_was_mended_is_built(app: App, scheduler: Scheduler, store: AsyncStore) -> None:
     await put(store, "a_bad:1", 1, b"\xc1")
-    await store.run(transitions.declare([BAD]))
+    await store.run(versions.declare([BAD]))
     catalog = IndexCatalog()
     indexer = Indexer(store, catalog, lambda: learnt(store, catalog), Outage())
     await learnt(store, catalog)

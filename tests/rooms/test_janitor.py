@@ -10,9 +10,11 @@ import pytest
 
 from scheduler import App, MutationContext, Scheduler, transitions
 from scheduler.backoff import Outage
+from scheduler.clients import reader_client
 from scheduler.janitor import Janitor
 from scheduler.keys import GROUP, Keys
-from scheduler.store import CONNECTION_LOST, AsyncStore, reader_client
+from scheduler.refusals import CONNECTION_LOST
+from scheduler.store import AsyncStore
 from tests.conftest import until
 
 LEASE_MS, PAUSED = 2_000, "paused"

@@ -17,7 +17,7 @@ from scheduler import (
     MutationContext,
     QueryContext,
     Scheduler,
-    transitions,
+    versions,
 )
 from scheduler.keys import Keys
 from scheduler.store import BlockingStore
@@ -158,7 +158,7 @@ async def test_an_index_that_was_dropped_is_not_empty_but_not_there(
     assert len(await scheduler.db.query(numbers).index("by_n").collect()) == 3
     with redis.Redis.from_url(app.url or "") as client:
         store = BlockingStore(Keys(app.namespace), client)
-        assert store.run(transitions.forget("numbers:n"))
+        assert store.run(versions.forget("numbers:n"))
     assert await scheduler.result(await scheduler.run_after(0, count), timeout=5) == -1
     with pytest.raises(IndexBuilding):
         await scheduler.db.query(numbers).index("by_n").collect()

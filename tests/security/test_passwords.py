@@ -18,8 +18,8 @@ from click.testing import CliRunner
 from scheduler import App, ConfigurationError, EmbeddedServer, Scheduler, SyncScheduler, Unavailable
 from scheduler.cli import cli
 from scheduler.cli.session import Target
+from scheduler.clients import async_client, blocking_client, reader_client
 from scheduler.redaction import redacted
-from scheduler.store import async_client, blocking_client, reader_client
 from tests.cli_worker.processes import JOBS, Running
 from worker.connections import Connections
 

@@ -30,10 +30,12 @@ from scheduler import (
     transitions,
 )
 from scheduler.cli import cli
+from scheduler.clients import blocking_client
 from scheduler.keys import Keys
-from scheduler.rights import SCRIPTS, SENDS, Role, check_rights, commands_of, rules
-from scheduler.store import BlockingStore, blocking_client
-from scheduler.transitions import Transition
+from scheduler.rights import SCRIPTS, SENDS, check_rights, commands_of, rules
+from scheduler.role import Role
+from scheduler.script_call import Transition
+from scheduler.store import BlockingStore
 from tests import acl
 from tests.conftest import running, until
 from tests.servers import program

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from scheduler import App, EmbeddedServer, MutationContext, Scheduler, SyncScheduler, Unavailable
 from scheduler.cli import cli
-from scheduler.rights import Role, rules
+from scheduler.rights import rules
+from scheduler.role import Role
 from tests import acl
 from tests.cli_worker.processes import JOBS, Running
 from tests.conftest import running

@@ -11,13 +11,15 @@ import fakeredis
 import pytest
 import redis
 
-from scheduler import EmbeddedServer, transitions, values
+from scheduler import EmbeddedServer, transitions, values, versions
 from scheduler.call import Request
 from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobError
 from scheduler.keys import GROUP, Keys
+from scheduler.script_call import Transition, Word
 from scheduler.store import BlockingStore
-from scheduler.transitions import Commit, Delivery, Document, Finish, Transition, Word
+from scheduler.transitions import Commit, Delivery, Finish
+from scheduler.versions import Document
 from tests.acl import limited
 
 T = TypeVar("T")
@@ -238,7 +240,7 @@ class World:
         return {flat[i].decode(): int(flat[i + 1]) for i in range(0, len(flat), 2)}
 
     def read(self, kind: str, key: str) -> Document:
-        (found,) = self.run(transitions.read([(kind, key)])).things
+        (found,) = self.run(versions.read([(kind, key)])).things
         return found
 
     def table(self, table: str = "t") -> dict[str, int]:
@@ -261,7 +263,7 @@ class World:
 
     def catalog(self) -> str:
         """The version of the catalog."""
-        return self.run(transitions.declare()).version
+        return self.run(versions.declare()).version
 
     def mail(self, mailbox: str) -> list[str]:
         return [job_id.decode() for job_id in self.command("LRANGE", self.keys.mail(mailbox), 0, -1)]

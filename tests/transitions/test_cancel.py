@@ -6,7 +6,8 @@ import pytest
 
 from scheduler import transitions
 from scheduler.job import CancelOutcome
-from scheduler.transitions import Retry, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Retry
 from tests.transitions.conftest import NAME, NOW, World
 
 

@@ -4,39 +4,40 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler import transitions
-from scheduler.transitions import Checked, Scan, Transition
+from scheduler import versions
+from scheduler.script_call import Transition
+from scheduler.versions import Checked, Scan
 from tests.transitions.conftest import World
 
 TABLE = Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 9)
 INDEX = Scan("index:t:f", "BYLEX", "-", "+", "desc", 9)
 
 
-def alone(kind: str, key: str, *versions: str) -> Transition[list[Checked]]:
+def alone(kind: str, key: str, *seen: str) -> Transition[list[Checked]]:
     """One thing, in a set of its own for each version."""
-    return transitions.check([([(kind, key, version)], []) for version in versions])
+    return versions.check([([(kind, key, version)], []) for version in seen])
 
 
 def test_empty(world: World) -> None:
-    assert world.changes_nothing(transitions.check([])) == []
+    assert world.changes_nothing(versions.check([])) == []
 
 
 def test_nothing_read(world: World) -> None:
-    assert world.changes_nothing(transitions.check([([], [])])) == [Checked(0, holds=True)]
+    assert world.changes_nothing(versions.check([([], [])])) == [Checked(0, holds=True)]
 
 
 @pytest.mark.parametrize("kind", ["doc", "job", "key"])
 @pytest.mark.parametrize(("seen", "holds"), [("", True), ("other", False)])
 def test_absent(world: World, kind: str, seen: str, holds: bool) -> None:
     # C6.2
-    assert world.changes_nothing(transitions.check([([(kind, "t:1", seen)], [])])) == [Checked(0, holds)]
+    assert world.changes_nothing(versions.check([([(kind, "t:1", seen)], [])])) == [Checked(0, holds)]
 
 
 @pytest.mark.parametrize(("scan", "found", "holds"), [(TABLE, "", True), (INDEX, "", True), (TABLE, "t:1", False)])
 def test_scans_of_what_is_absent(world: World, scan: Scan, found: str, holds: bool) -> None:
     # C6.2
     world.make_ready("t:f")
-    assert world.changes_nothing(transitions.check([([], [(scan, found)])])) == [Checked(0, holds)]
+    assert world.changes_nothing(versions.check([([], [(scan, found)])])) == [Checked(0, holds)]
 
 
 @pytest.mark.parametrize("state", ["pending", "inProgress", "success", "failed", "canceled"])
@@ -73,7 +74,7 @@ def test_each_set_has_its_own_answer(world: World) -> None:
         ([], []),
     ]
     want = [True, False, False, True, False, False, False, False, True]
-    assert world.changes_nothing(transitions.check(sets)) == [Checked(2, holds) for holds in want]
+    assert world.changes_nothing(versions.check(sets)) == [Checked(2, holds) for holds in want]
 
 
 @pytest.mark.parametrize("key", ["sequence", "doc:t:1", "table:t", "index:t:f"])
@@ -82,7 +83,7 @@ def test_wrong_type(world: World, key: str) -> None:
     world.make_ready("t:f")
     world.break_key(key)
     reads = [("doc", "t:1", ""), ("job", "j", ""), ("key", "k", "")]
-    world.refuses(transitions.check([(reads, [(TABLE, ""), (INDEX, "")])]))
+    world.refuses(versions.check([(reads, [(TABLE, ""), (INDEX, "")])]))
 
 
 @pytest.mark.parametrize("key", ["status:j", "key:k"])
@@ -90,4 +91,4 @@ def test_a_damaged_key_is_as_good_as_none(world: World, key: str) -> None:
     # C6.2: it costs nobody else who asks in the same call.
     world.break_key(key)
     reads = [("job", "j", ""), ("key", "k", "")]
-    assert world.run(transitions.check([(reads, []), ([], [])])) == [Checked(0, holds=True)] * 2
+    assert world.run(versions.check([(reads, []), ([], [])])) == [Checked(0, holds=True)] * 2

@@ -9,14 +9,16 @@ import pytest
 import redis
 
 from scheduler import transitions
-from scheduler.transitions import Commit, Delivery, Document, Word
+from scheduler.script_call import Transition, Word
+from scheduler.transitions import Commit, Delivery
+from scheduler.versions import Document
 from tests.transitions.conftest import NAME, NOW, RESULT, WORKER, World
 
 AT_ONCE = Delivery("", "", "", "direct-token", 1)
 """A mutation that an action runs at once is no job of its own."""
 
 
-def of(*commits: Commit) -> transitions.Transition[list[Word]]:
+def of(*commits: Commit) -> Transition[list[Word]]:
     return transitions.commit(commits, WORKER, NOW)
 
 

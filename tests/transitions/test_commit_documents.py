@@ -7,20 +7,22 @@ from typing import Any
 import pytest
 import redis
 
-from scheduler import transitions
-from scheduler.transitions import Commit, Document, Word
+from scheduler import transitions, versions
+from scheduler.script_call import Transition, Word
+from scheduler.transitions import Commit
+from scheduler.versions import Document
 from tests.transitions.conftest import WORKER, World, entry
 
 LOW, HIGH = b"\x05\x00\x00", b"\x06\xff\x00"
 """Sort keys; what is binary in them is kept."""
 
 
-def of(*commits: Commit) -> transitions.Transition[list[Word]]:
+def of(*commits: Commit) -> Transition[list[Word]]:
     return transitions.commit(commits, WORKER)
 
 
 def sequence(world: World) -> int:
-    return world.run(transitions.read([])).sequence
+    return world.run(versions.read([])).sequence
 
 
 def add(number: int, data: bytes = b"") -> tuple[str, str, bytes]:
@@ -231,9 +233,9 @@ def indexed(world: World) -> dict[str, Any]:
 def test_stale(world: World, known: str) -> None:
     # C6.1: it would leave entries out, so nothing is written.
     effects = indexed(world)
-    world.run(transitions.declare(["t:g"]))
+    world.run(versions.declare(["t:g"]))
     catalogs = {"none": "0", "earlier": world.catalog(), "of another Redis": "x:1"}
-    world.run(transitions.declare(["u:f"]))
+    world.run(versions.declare(["u:f"]))
     delivery = world.deliver()
     call = of(world.commit_of(delivery, **effects, catalog=catalogs[known]))
     assert world.changes_nothing(call) == [Word.STALE]
@@ -244,14 +246,14 @@ def test_stale(world: World, known: str) -> None:
 
 @pytest.mark.parametrize("state", ["success", "failed"])
 def test_who_writes_no_document_is_never_stale(world: World, state: str) -> None:
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     effects = {"children": [world.request()], "reads": [("doc", "t:1", "")]}
     assert world.commit(world.deliver(), state, **effects) is Word.OK
 
 
 def test_stale_is_said_last(world: World) -> None:
     # C3.1, C6.2: who has lost or read what changed is told so.
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     done, lost = world.in_state("success"), world.deliver()._replace(token="x")
     conflicting = world.commit_of(world.deliver(), reads=[("doc", "t:1", "other")], writes=[add(1)])
     call = of(world.commit_of(done, writes=[add(1)]), world.commit_of(lost, writes=[add(1)]), conflicting)
@@ -259,7 +261,7 @@ def test_stale_is_said_last(world: World) -> None:
 
 
 def test_one_that_is_stale_changes_nothing_for_the_others(world: World) -> None:
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     one, stale, two = (
         world.commit_of(world.deliver(), writes=[add(i)], catalog=catalog)
         for i, catalog in enumerate([world.catalog(), "0", world.catalog()])
@@ -271,7 +273,7 @@ def test_one_that_is_stale_changes_nothing_for_the_others(world: World) -> None:
 
 def test_stale_at_once_by_an_action(world: World) -> None:
     # C3.9
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     delivery = transitions.Delivery("", "", "", "direct-token", 1)
     commit = Commit(delivery, "f", "", 0, "success", b"", writes=[add(1)])
     assert world.changes_nothing(of(commit)) == [Word.STALE]

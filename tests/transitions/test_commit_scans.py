@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from scheduler import transitions
-from scheduler.transitions import Scan, Word
+from scheduler import transitions, versions
+from scheduler.script_call import Word
+from scheduler.versions import Scan
 from tests.transitions.conftest import WORKER, World
 
 IDS = {letter: f"t:{letter}" for letter in "abcdefz"}
@@ -129,7 +130,7 @@ CASES = [(*case, Word.OK) for case in HOLDS] + [(*case, Word.CONFLICT) for case 
 
 def found(world: World, scan: Scan) -> str:
     """The version of a scan."""
-    (walked,) = world.run(transitions.read([], [scan])).walks
+    (walked,) = world.run(versions.read([], [scan])).walks
     return " ".join(one.id for one in walked.documents)
 
 
@@ -147,7 +148,7 @@ def test_an_earlier_commit_changes_what_was_scanned(
         assert world.run(transitions.commit([first, second], WORKER)) == [Word.OK, word]
     else:
         assert world.run(transitions.commit([first], WORKER)) == [Word.OK]
-        (checked,) = world.changes_nothing(transitions.check([([], seen)]))
+        (checked,) = world.changes_nothing(versions.check([([], seen)]))
         assert checked.holds is (word is Word.OK)
         assert world.run(transitions.commit([second], WORKER)) == [word]
     assert world.exists("doc:v:1") == (word is Word.OK)
@@ -190,7 +191,7 @@ def test_its_own_writes_are_no_conflict(world: World) -> None:
 def test_a_scan_that_was_cut_counts_as_far_as_it_came(world: World) -> None:
     # C6.2
     world.write(*(("add", IDS[letter], bytes(600 * 1024)) for letter in "abc"))
-    (walked,) = world.run(transitions.read([], [TABLE])).walks
+    (walked,) = world.run(versions.read([], [TABLE])).walks
     assert ([one.id for one in walked.documents], walked.cut) == (["t:a", "t:b"], True)
     seen = [(TABLE._replace(most=2), "t:a t:b")]
     world.write(("del", "t:c", b""))

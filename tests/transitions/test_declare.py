@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler import transitions
-from scheduler.transitions import Catalog, Word
+from scheduler import transitions, versions
+from scheduler.script_call import Word
+from scheduler.versions import Catalog
 from tests.transitions.conftest import NOW, World, entry
 
 
 def declare(world: World, *indexes: str) -> dict[str, int | None]:
     """What is known afterwards; the version that was told is the one that counts."""
-    catalog = world.run(transitions.declare(indexes))
+    catalog = world.run(versions.declare(indexes))
     assert world.indexes().get("version", b"0").decode() == catalog.version
     return dict(catalog.indexes)
 
 
 def test_empty(world: World) -> None:
-    assert world.changes_nothing(transitions.declare()) == Catalog("0", {})
+    assert world.changes_nothing(versions.declare()) == Catalog("0", {})
 
 
 def test_of_an_empty_table(world: World) -> None:
@@ -48,11 +49,11 @@ def test_of_a_table_whose_name_begins_another(world: World) -> None:
 
 def test_twice(world: World) -> None:
     world.write(("add", "u:1", b""))
-    call = transitions.declare(["t:f", "u:f"])
+    call = versions.declare(["t:f", "u:f"])
     known = world.run(call)
     assert known.indexes == {"t:f": None, "u:f": 0}
     assert world.changes_nothing(call) == known
-    assert world.changes_nothing(transitions.declare()) == known
+    assert world.changes_nothing(versions.declare()) == known
 
 
 def test_one_named_twice(world: World) -> None:
@@ -63,26 +64,26 @@ def test_others_stay(world: World) -> None:
     # C6.1: those of another deployment are kept up too; the version is another with each that is new.
     declare(world, "t:f")
     before = world.catalog()
-    known = world.run(transitions.declare(["t:f,g", "t:f"]))
+    known = world.run(versions.declare(["t:f,g", "t:f"]))
     assert (known.indexes, known.version != before) == ({"t:f": None, "t:f,g": None}, True)
-    assert world.changes_nothing(transitions.declare(["t:f"])) == known
+    assert world.changes_nothing(versions.declare(["t:f"])) == known
 
 
 def test_one_that_is_being_built(world: World) -> None:
     # C6.1: it goes on where it is, whatever has become of its table.
     world.write(*(("add", f"t:{i}", b"") for i in range(3)))
     declare(world, "t:f")
-    world.run(transitions.reindex("t:f", 0, 2, [], world.catalog()))
+    world.run(versions.reindex("t:f", 0, 2, [], world.catalog()))
     world.write(*(("del", f"t:{i}", b"") for i in range(3)), catalog=world.catalog())
-    assert world.changes_nothing(transitions.declare(["t:f"])).indexes == {"t:f": 2}
+    assert world.changes_nothing(versions.declare(["t:f"])).indexes == {"t:f": 2}
 
 
 def test_one_that_has_been_forgotten(world: World) -> None:
     # C6.1
     world.write(("add", "t:1", b""))
     declare(world, "t:f")
-    world.run(transitions.reindex("t:f", 0, None, [], world.catalog()))
-    world.run(transitions.forget("t:f"))
+    world.run(versions.reindex("t:f", 0, None, [], world.catalog()))
+    world.run(versions.forget("t:f"))
     assert declare(world, "t:f") == {"t:f": 0}
 
 
@@ -101,7 +102,7 @@ def test_a_redis_that_has_lost_an_index_and_was_told_of_another(world: World) ->
 
 def test_the_same_call_again_after_all_was_lost(world: World) -> None:
     # C6.1: the nonce of a call alone would come twice.
-    call = transitions.declare(["t:f"])
+    call = versions.declare(["t:f"])
     before = world.run(call).version
     world.command("DEL", world.key("indexes"))
     assert world.run(call).version != before
@@ -111,4 +112,4 @@ def test_the_same_call_again_after_all_was_lost(world: World) -> None:
 def test_wrong_type(world: World, key: str) -> None:
     # C6.3
     world.break_key(key)
-    world.refuses(transitions.declare(["t:f", "u:f"]))
+    world.refuses(versions.declare(["t:f", "u:f"]))

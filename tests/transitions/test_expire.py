@@ -6,7 +6,8 @@ import pytest
 
 from scheduler import transitions
 from scheduler.job import Death
-from scheduler.transitions import Expired, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Expired
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 
 

@@ -9,7 +9,7 @@ import redis
 
 from scheduler import transitions
 from scheduler.keys import GROUP
-from scheduler.transitions import Transition
+from scheduler.script_call import Transition
 from tests.transitions.conftest import NAME, NOW, WORKER, World
 
 DESCRIPTION = {"kind": "mutation", "internal": False, "queue": "q", "parameters": []}

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from scheduler import keys, transitions
-from scheduler.transitions import Commit, Delivery, Word
+from scheduler import keys, transitions, versions
+from scheduler.script_call import Word
+from scheduler.transitions import Commit, Delivery
 from tests.transitions.conftest import NAME, NOW, RESULT, WORKER, World
 
 
@@ -48,7 +49,7 @@ def every_kind_of_key(world: World) -> list[str]:
     world.run(transitions.watch(watched.job_id, "m"))
     assert world.commit(watched) is Word.OK
     world.write(("add", "old:1", b""))
-    world.run(transitions.declare(["t:f,g", "old:f"]))
+    world.run(versions.declare(["t:f,g", "old:f"]))
     commit = Commit(Delivery("", "", "", "direct", 1), NAME, "", 0, "success", RESULT)
     assert world.run(transitions.commit([commit], WORKER, NOW)) == [Word.OK]
     world.write(

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler import transitions
 from scheduler.keys import GROUP
-from scheduler.transitions import Transition, Word
+from scheduler.script_call import Transition, Word
 from tests.transitions.conftest import NOW, WORKER, World
 
 

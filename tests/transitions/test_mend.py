@@ -9,7 +9,8 @@ import pytest
 from scheduler import transitions
 from scheduler.doctor.calls import Row, Verdict, examine, mend
 from scheduler.keys import GROUP
-from scheduler.transitions import Expired, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Expired
 from tests.transitions.conftest import ERROR, NOW, WORKER, World
 
 LEASE_MS = 1000

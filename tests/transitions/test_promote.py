@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scheduler import transitions
-from scheduler.transitions import Lead, Transition, Word
+from scheduler.script_call import Transition, Word
+from scheduler.transitions import Lead
 from tests.transitions.conftest import NOW, World
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler import transitions
 from scheduler.job import CancelOutcome
-from scheduler.transitions import Word
+from scheduler.script_call import Word
 from tests.transitions.conftest import NOW, World
 
 KEEP = 1000

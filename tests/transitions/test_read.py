@@ -6,28 +6,28 @@ from typing import Any
 
 import pytest
 
-from scheduler import transitions
-from scheduler.transitions import Document, Scan, Snapshot, Walked
+from scheduler import versions
+from scheduler.versions import Document, Scan, Snapshot, Walked
 from tests.transitions.conftest import World
 
 MIB = 1024 * 1024
 
 
 def test_empty(world: World) -> None:
-    assert world.changes_nothing(transitions.read([])) == Snapshot(0, [], [])
+    assert world.changes_nothing(versions.read([])) == Snapshot(0, [], [])
 
 
 @pytest.mark.parametrize("kind", ["doc", "job", "key"])
 def test_absent(world: World, kind: str) -> None:
     # C6.2
-    assert world.changes_nothing(transitions.read([(kind, "t:1")])) == Snapshot(0, [Document("t:1", "", 0, b"")], [])
+    assert world.changes_nothing(versions.read([(kind, "t:1")])) == Snapshot(0, [Document("t:1", "", 0, b"")], [])
 
 
 @pytest.mark.parametrize("state", ["pending", "inProgress", "success", "failed", "canceled"])
 def test_jobs(world: World, state: str) -> None:
     # C6.2: the version of a job is its state.
     delivery = world.in_state(state)
-    assert world.changes_nothing(transitions.read([("job", delivery.job_id)])).things == [
+    assert world.changes_nothing(versions.read([("job", delivery.job_id)])).things == [
         Document(delivery.job_id, state, 0, b"")
     ]
 
@@ -46,7 +46,7 @@ def test_all_at_once_in_order(world: World) -> None:
     ]
     scan = Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 9)
     walks = [Walked([want[1]], False), Walked([], False)]
-    call = transitions.read(pairs, [scan, scan._replace(key="table:none")])
+    call = versions.read(pairs, [scan, scan._replace(key="table:none")])
     assert world.changes_nothing(call) == Snapshot(1, want, walks)
 
 
@@ -62,7 +62,7 @@ def five(world: World) -> None:
 
 def found(world: World, *scan: Any) -> str:
     """The letters of the documents that a scan found."""
-    (walked,) = world.changes_nothing(transitions.read([], [Scan(*scan)])).walks
+    (walked,) = world.changes_nothing(versions.read([], [Scan(*scan)])).walks
     assert not walked.cut
     for document in walked.documents:
         assert document == world.read("doc", document.id)
@@ -134,7 +134,7 @@ def test_equal_values_of_an_index_are_in_the_order_of_creation(world: World) -> 
     ids = ["t:" + "9" * 200, *(f"t:{i}" for i in range(9, 0, -1)), "t:" + "a" * 200]
     world.write(*(("add", one, b"") for one in ids), entries=[("add", "t:f", one, b"\x02") for one in ids])
     scan = Scan("index:t:f", "BYLEX", "-", "+", "asc", 99)
-    (walked,) = world.run(transitions.read([], [scan])).walks
+    (walked,) = world.run(versions.read([], [scan])).walks
     assert [(one.id, one.created) for one in walked.documents] == [(one, i) for i, one in enumerate(ids, 1)]
 
 
@@ -154,15 +154,13 @@ def test_a_scan_stops_at_1_mib(world: World, sizes: list[int], count: int, cut: 
     made = sizes if order == "asc" else sizes[::-1]
     world.write(*(("add", f"t:{i}", bytes(size)) for i, size in enumerate(made)))
     scans = [Scan("table:t", "BYSCORE", "-inf", "+inf", order, 9)] * 2
-    for walked in world.changes_nothing(transitions.read([], scans)).walks:
+    for walked in world.changes_nothing(versions.read([], scans)).walks:
         assert ([len(one.data) for one in walked.documents], walked.cut) == (sizes[:count], cut)
 
 
 def test_a_scan_is_not_cut_by_the_documents_asked_for(world: World) -> None:
     world.write(*(("add", f"t:{i}", bytes(MIB)) for i in range(2)))
-    (walked,) = world.run(
-        transitions.read([("doc", "t:0")], [Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 1)])
-    ).walks
+    (walked,) = world.run(versions.read([("doc", "t:0")], [Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 1)])).walks
     assert (len(walked.documents), walked.cut) == (1, False)
 
 
@@ -176,7 +174,7 @@ def test_wrong_type(world: World, key: str) -> None:
         Scan("table:t", "BYSCORE", "-inf", "+inf", "asc", 9),
         Scan("index:t:f", "BYLEX", "-", "+", "desc", 9),
     ]
-    world.refuses(transitions.read([("doc", "t:1"), ("job", "j"), ("key", "k")], scans))
+    world.refuses(versions.read([("doc", "t:1"), ("job", "j"), ("key", "k")], scans))
 
 
 def test_a_damaged_key_is_as_good_as_none(world: World) -> None:
@@ -195,4 +193,4 @@ def test_a_scan_of_an_index_that_is_not_ready(world: World, state: str) -> None:
     command = ("HSET", world.key("indexes"), "t:f", state) if state else ("HDEL", world.key("indexes"), "t:f")
     world.command(*command)
     scan = Scan("index:t:f", "BYLEX", "-", "+", "asc", 9)
-    assert world.changes_nothing(transitions.read([], [scan])).walks == [Walked([], stale=True)]
+    assert world.changes_nothing(versions.read([], [scan])).walks == [Walked([], stale=True)]

@@ -10,7 +10,8 @@ import pytest
 from scheduler import transitions, values
 from scheduler.job import Death
 from scheduler.keys import GROUP
-from scheduler.transitions import Delivery, Redelivered, Retry, Transition, Word
+from scheduler.script_call import Transition, Word
+from scheduler.transitions import Delivery, Redelivered, Retry
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 
 CAP = 3

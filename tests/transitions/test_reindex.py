@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import redis
 
-from scheduler import transitions, values
+from scheduler import transitions, values, versions
 from scheduler.catalog import IndexCatalog
 from scheduler.reading import answer_blocking
+from scheduler.script_call import Transition, Word
 from scheduler.settings import Limits
 from scheduler.table import Index
 from scheduler.transaction import Transaction
-from scheduler.transitions import Transition, Word
 from tests.transitions.conftest import WORKER, World, entry
 
 Rows = list[tuple[str, str, bytes]]
@@ -20,13 +20,13 @@ Rows = list[tuple[str, str, bytes]]
 def three(world: World) -> Rows:
     """Documents of a table whose index is still to be built, as the one who builds it has read them."""
     world.write(*(("add", f"t:{i}", b"") for i in (1, 2, 3)))
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     return [(f"t:{i}", world.read("doc", f"t:{i}").version, b"\x05%d" % -i) for i in (1, 2, 3)]
 
 
 def rest(world: World, rows: Rows, before: int = 0) -> Transition[Word]:
     """The last part, by the catalog of now."""
-    return transitions.reindex("t:f", before, None, rows, world.catalog())
+    return versions.reindex("t:f", before, None, rows, world.catalog())
 
 
 def built(world: World) -> bytes:
@@ -55,9 +55,9 @@ def test_all_at_once(world: World) -> None:
 def test_part_after_part(world: World) -> None:
     # C6.1
     rows = three(world)
-    assert world.run(transitions.reindex("t:f", 0, 2, rows[:2], world.catalog())) is Word.OK
+    assert world.run(versions.reindex("t:f", 0, 2, rows[:2], world.catalog())) is Word.OK
     assert (built(world), world.index("t:f")) == (b"2", entries_of(1, 2))
-    assert world.run(transitions.reindex("t:f", 2, 3, rows[2:], world.catalog())) is Word.OK
+    assert world.run(versions.reindex("t:f", 2, 3, rows[2:], world.catalog())) is Word.OK
     assert (built(world), world.index("t:f")) == (b"3", entries_of(1, 2, 3))
     assert world.run(rest(world, [], before=3)) is Word.OK
     assert (built(world), world.index("t:f")) == (b"ready", entries_of(1, 2, 3))
@@ -65,7 +65,7 @@ def test_part_after_part(world: World) -> None:
 
 @pytest.mark.parametrize("after", [2, None])
 def test_twice(world: World, after: int | None) -> None:
-    call = transitions.reindex("t:f", 0, after, three(world)[:2], world.catalog())
+    call = versions.reindex("t:f", 0, after, three(world)[:2], world.catalog())
     assert world.run(call) is Word.OK
     assert world.changes_nothing(call) is Word.LOST
 
@@ -74,27 +74,27 @@ def test_twice(world: World, after: int | None) -> None:
 def test_another_built_this_part(world: World, before: int) -> None:
     # C6.1: whoever comes first.
     rows = three(world)
-    world.run(transitions.reindex("t:f", 0, 2, rows[:2], world.catalog()))
+    world.run(versions.reindex("t:f", 0, 2, rows[:2], world.catalog()))
     assert world.changes_nothing(rest(world, rows, before=before)) is Word.LOST
 
 
 def test_an_index_that_went_and_came_back_meanwhile(world: World) -> None:
     # C6.1: what was written in between has no entry, and a part that was read before does not know of it.
     part = rest(world, three(world))
-    world.run(transitions.forget("t:f"))
+    world.run(versions.forget("t:f"))
     world.write(("put", "t:1", b"new"), catalog=world.catalog())
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     assert built(world) == b"0"
     assert world.changes_nothing(part) is Word.LOST
 
 
 def test_missing(world: World) -> None:
     rows = three(world)
-    assert world.changes_nothing(transitions.reindex("t:g", 0, None, rows, world.catalog())) is Word.LOST
+    assert world.changes_nothing(versions.reindex("t:g", 0, None, rows, world.catalog())) is Word.LOST
 
 
 def test_one_that_was_always_ready(world: World) -> None:
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     assert world.changes_nothing(rest(world, [("t:1", "", b"\x02")])) is Word.LOST
 
 
@@ -113,7 +113,7 @@ def test_a_document_written_meanwhile(world: World) -> None:
 def rewrite(world: World, changed: int) -> Transaction:
     """Changes a field that the index does not hold; committed."""
     catalog = IndexCatalog()
-    catalog.learn(world.run(transitions.declare()))
+    catalog.learn(world.run(versions.declare()))
     transaction = Transaction(Limits(), catalog)
     answer_blocking(transaction.get("t:1"), world.run)
     transaction.put("t:1", values.pack({"f": 1, "other": changed}, "document"), new=False)
@@ -125,7 +125,7 @@ def rewrite(world: World, changed: int) -> Transaction:
 def test_a_document_written_meanwhile_with_the_same_value(world: World) -> None:
     # C6.1: its entry may not be there yet, and who builds leaves to the writer what was written.
     world.write(("add", "t:1", values.pack({"f": 1, "other": 0}, "document")))
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     key = Index("t", ("f",)).key_of({"f": 1})
     rows = [("t:1", world.read("doc", "t:1").version, key)]
     rewrite(world, 1)
@@ -189,8 +189,8 @@ def test_wrong_type(world: World, key: str) -> None:
 def test_an_index_that_was_dropped_and_declared_anew_meanwhile(world: World) -> None:
     # C6.1: what was written between has no entry of its writer, and was not read as it is now.
     part = rest(world, three(world))
-    world.run(transitions.forget("t:f"))
+    world.run(versions.forget("t:f"))
     world.write(("put", "t:1", b"new"), catalog=world.catalog())
-    world.run(transitions.declare(["t:f"]))
+    world.run(versions.declare(["t:f"]))
     assert world.changes_nothing(part) is Word.LOST
     assert built(world) == b"0"

@@ -8,7 +8,8 @@ import pytest
 
 from scheduler import transitions
 from scheduler.keys import GROUP
-from scheduler.transitions import Delivery, Renewed, Transition
+from scheduler.script_call import Transition
+from scheduler.transitions import Delivery, Renewed
 from tests.transitions.conftest import NOW, WORKER, World
 
 

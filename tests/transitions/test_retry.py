@@ -6,7 +6,8 @@ import pytest
 
 from scheduler import transitions
 from scheduler.job import Death, JobError
-from scheduler.transitions import Retry, Seal, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Retry, Seal
 from tests.transitions.conftest import NAME, NOW, World
 
 

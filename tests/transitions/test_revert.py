@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scheduler import transitions
-from scheduler.transitions import Delivery, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Delivery
 from tests.transitions.conftest import NOW, WORKER, World
 
 AGAIN = {"attempts": b"0", "retried": str(NOW).encode()}

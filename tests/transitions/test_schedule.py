@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from scheduler import transitions, values
+from scheduler.script_call import Word
 from scheduler.spec import Spec
-from scheduler.transitions import Word
 from tests.transitions.conftest import NAME, NO_ARGS, NOW, World
 
 

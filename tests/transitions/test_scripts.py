@@ -11,10 +11,12 @@ import lupa.lua51  # type: ignore[import-untyped]
 import pytest
 import redis
 
-from scheduler import EmbeddedServer, scripts, transitions
+from scheduler import EmbeddedServer, scripts, transitions, versions
 from scheduler.errors import QueueFull
 from scheduler.job import CancelOutcome
-from scheduler.transitions import Checked, Retry, Transition, Word
+from scheduler.script_call import Transition, Word
+from scheduler.transitions import Retry
+from scheduler.versions import Checked
 from tests.transitions.conftest import ERROR, NOW, WORKER, World, close_world, make_world
 
 FOLDER = Path(scripts.__file__).parent / "lua"
@@ -201,8 +203,8 @@ def cancels(world: World) -> Transition[Any]:
 
 def builds_an_index(world: World) -> Transition[Any]:
     world.write(("add", "t:1", b"x"))
-    world.run(transitions.declare(["t:f"]))
-    return transitions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], world.catalog())
+    world.run(versions.declare(["t:f"]))
+    return versions.reindex("t:f", 0, None, [("t:1", world.read("doc", "t:1").version, b"\x02")], world.catalog())
 
 
 @pytest.mark.parametrize(
@@ -241,9 +243,9 @@ def test_a_full_server_can_drain(small: World) -> None:
     assert lost.job_id != action.job_id
     assert small.run(transitions.show([done.job_id])) != [None]
     assert small.read("job", done.job_id).version == "success"
-    assert small.run(transitions.check([([("job", done.job_id, "success")], [])])) == [Checked(0, holds=True)]
-    assert small.run(transitions.declare(["t:f"])).indexes == {"t:f": None}
-    assert small.run(transitions.forget("t:f")) is True
+    assert small.run(versions.check([([("job", done.job_id, "success")], [])])) == [Checked(0, holds=True)]
+    assert small.run(versions.declare(["t:f"])).indexes == {"t:f": None}
+    assert small.run(versions.forget("t:f")) is True
     assert small.run(transitions.leave(WORKER, "p", ["q"], NOW)) == 0
     assert small.run(transitions.prune(10, NOW + 8 * 24 * 3600 * 1000)) == (5, False)
 

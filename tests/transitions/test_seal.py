@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler import transitions
+from scheduler import transitions, versions
 from scheduler.job import CancelOutcome
 from scheduler.keys import GROUP
-from scheduler.transitions import Delivery, Redelivered, Retry, Seal, Transition, Word
+from scheduler.script_call import Transition, Word
+from scheduler.transitions import Delivery, Redelivered, Retry, Seal
 from tests.transitions.conftest import ERROR, NOW, WORKER, World
 
 CAP = 2
@@ -128,19 +129,19 @@ def test_a_cancel_in_a_mutation_comes_too_late(world: World) -> None:
 def test_a_mutation_that_saw_it_unsealed_has_a_conflict(world: World) -> None:
     # C4.1: it reported a cancel that will not happen.
     delivery, canceling = world.deliver(), world.deliver()
-    version = world.run(transitions.read([("job", delivery.job_id)])).things[0].version
+    version = world.run(versions.read([("job", delivery.job_id)])).things[0].version
     assert version == "pending"
     world.run(seal(delivery))
     reads = [("job", delivery.job_id, version)]
     assert world.commit(canceling, reads=reads, cancels=[delivery.job_id]) is Word.CONFLICT
-    assert world.run(transitions.read([("job", delivery.job_id)])).things[0].version == "sealed"
+    assert world.run(versions.read([("job", delivery.job_id)])).things[0].version == "sealed"
 
 
 def test_the_end_takes_the_seal_off(world: World) -> None:
     delivery = sealed(world)
     world.commit(delivery)
     assert "sealed" not in world.status(delivery.job_id)
-    assert world.run(transitions.read([("job", delivery.job_id)])).things[0].version == "success"
+    assert world.run(versions.read([("job", delivery.job_id)])).things[0].version == "success"
 
 
 def test_only_who_has_sealed_it_may_end_it(world: World) -> None:

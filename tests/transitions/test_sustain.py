@@ -6,7 +6,8 @@ import pytest
 
 from scheduler import transitions
 from scheduler.keys import GROUP
-from scheduler.transitions import Delivery, Transition
+from scheduler.script_call import Transition
+from scheduler.transitions import Delivery
 from tests.transitions.conftest import NOW, WORKER, World
 
 LEASE_MS, AGE_MS, OLD_MS = 10_000, 1_000, 5_000

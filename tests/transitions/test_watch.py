@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler import transitions
-from scheduler.transitions import Word
+from scheduler.script_call import Word
 from tests.transitions.conftest import World
 
 

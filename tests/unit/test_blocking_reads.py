@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scheduler.clients import async_client, reader_client
 from scheduler.keys import Keys
-from scheduler.store import AsyncStore, async_client, reader_client
+from scheduler.store import AsyncStore
 
 
 @pytest.mark.parametrize("bound", ["", "?socket_timeout=0.2"], ids=["the library's", "the url's"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler import scripts
-from scheduler.commands import read_commands, used_by, used_by_all
+from scheduler.commands import read_commands, used_by
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,6 @@ def test_what_cannot_be_read_is_an_error(source: str) -> None:
 
 def test_every_script_can_be_read() -> None:
     assert all(used_by(name) for name in scripts.NAMES)
-    assert used_by_all() == {command for name in scripts.NAMES for command in used_by(name)}
 
 
 def test_commands_of_includes_count() -> None:

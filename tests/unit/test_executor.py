@@ -25,7 +25,8 @@ from scheduler.transaction import Transaction
 from scheduler.transitions import Delivery
 from tests.answers import Answers
 from worker.delivery import Held, Interruption
-from worker.executor import Conflicted, Ended, Executor, Interrupted, Raised, Returned, not_runnable
+from worker.ended import Conflicted, Ended, Interrupted, Raised, Returned
+from worker.executor import Executor, not_runnable
 
 
 class Run:

@@ -8,10 +8,10 @@ import io
 import pytest
 
 from scheduler.errors import InvalidValue
-from scheduler.transitions import Catalog
+from scheduler.versions import Catalog
 from worker import frames
+from worker.errand import Errand
 from worker.frames import Say
-from worker.isolation import Errand
 
 
 async def read(data: bytes) -> tuple[Say, list[object]]:

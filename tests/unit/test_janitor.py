@@ -9,9 +9,10 @@ from unittest.mock import patch
 import pytest
 
 from scheduler.backoff import Outage
+from scheduler.clients import async_client
 from scheduler.janitor import Janitor
 from scheduler.keys import Keys
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 
 LEASE_MS = 2_000
 

@@ -20,7 +20,8 @@ from scheduler import (
 from scheduler.ids import JobId
 from scheduler.job import Job, JobState
 from scheduler.listing import JobFilter
-from scheduler.transitions import Commit, Delivery, Retry, Word
+from scheduler.script_call import Word
+from scheduler.transitions import Commit, Delivery, Retry
 
 
 @pytest.fixture

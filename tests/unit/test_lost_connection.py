@@ -10,8 +10,9 @@ import pytest
 import uvloop
 
 from scheduler import Unavailable
+from scheduler.clients import async_client
 from scheduler.keys import Keys
-from scheduler.store import AsyncStore, async_client
+from scheduler.store import AsyncStore
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])

@@ -15,10 +15,11 @@ from scheduler.job import JobError
 from scheduler.settings import Limits
 from scheduler.spec import Spec
 from scheduler.transaction import Transaction
-from scheduler.transitions import Commit, Delivery, Finish, Retry, Scan
+from scheduler.transitions import Commit, Delivery, Finish, Retry
+from scheduler.versions import Scan
 from tests.answers import Answers
 from worker.delivery import Held, Interruption
-from worker.executor import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
+from worker.ended import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 from worker.outcome import Again, InTurn, Nothing, after_action, after_conflict, after_mutation, describe, failed_commit
 
 DELIVERY = Delivery("JOB", "orders", "5-0", "TOKEN", 3)

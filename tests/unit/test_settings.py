@@ -77,7 +77,7 @@ def test_the_environment_names_the_server() -> None:
     [
         {"queues": ()}, {"queues": ("a", "a")}, {"queues": ("{x}",)}, {"concurrency": 0}, {"concurrency": 10_001},
         {"concurrency": True}, {"lease_ms": 999}, {"lease_ms": 3_600_001}, {"max_deliveries": 0}, {"grace_s": -1},
-        {"grace_s": math.nan},
+        {"grace_s": math.nan}, {"burst": "no"}, {"promote": 1}, {"keeper": "no"}, {"vouch_fsync": "no"},
     ],
     ids=repr,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from scheduler.settings import Limits
 from scheduler.sortkey import sort_key
 from scheduler.table import Index
 from scheduler.transaction import Conflict, Transaction
-from scheduler.transitions import Catalog, Scan
+from scheduler.versions import Catalog, Scan
 from scheduler.walk import walk
 from tests.answers import Answers
 

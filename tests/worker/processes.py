@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scheduler import App
-from scheduler.rights import Role
+from scheduler.role import Role
 from tests.acl import as_role
 from worker.connections import Connections
 from worker.runtime import Worker

@@ -1,14 +1,17 @@
--- Whether a ready stream is there and has the workers' group: XPENDING refuses one without.
-local function has_group(stream)
+-- What the server says of the workers' group of a ready stream; nil where there is no stream, or none with that group.
+local function read_group(stream)
   if redis.call('EXISTS', stream) == 0 then
-    return false
+    return nil
   end
   for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    for i = 1, #group, 2 do
-      if group[i] == 'name' and group[i + 1] == GROUP then
-        return true
-      end
+    local fields = fields_of(group)
+    if fields.name == GROUP then
+      return fields
     end
   end
-  return false
+end
+
+-- XPENDING refuses a stream without it.
+local function has_group(stream)
+  return read_group(stream) ~= nil
 end

@@ -4,13 +4,8 @@ local ENDED = { success = true, failed = true, canceled = true }
 
 -- Whether the delivery that a status names is in its stream.
 local function has_entry(queue, entry, token)
-  local found = entry and redis.call('XRANGE', NS .. 'ready:' .. queue, entry, entry)[1]
-  for i = 1, found and #found[2] or 0, 2 do
-    if found[2][i] == 'token' then
-      return found[2][i + 1] == token
-    end
-  end
-  return false
+  local fields = entry and read_entry(NS .. 'ready:' .. queue, entry)
+  return fields and fields.token == token
 end
 
 -- A member of a set that has no business there: due and ended, running and not in progress, ended and without a record.
@@ -68,13 +63,9 @@ end
 
 -- Returns the word, and the job that the entry is of.
 local function judge_entry(queue, entry)
-  local found = is_of('ready:' .. queue, 'stream') and redis.call('XRANGE', NS .. 'ready:' .. queue, entry, entry)[1]
-  if not found then
+  local fields = is_of('ready:' .. queue, 'stream') and read_entry(NS .. 'ready:' .. queue, entry)
+  if not fields then
     return 'OK'
-  end
-  local fields = {}
-  for i = 1, #found[2], 2 do
-    fields[found[2][i]] = found[2][i + 1]
   end
   if not fields.job or not fields.token then
     return 'FOREIGN'

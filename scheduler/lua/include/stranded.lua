@@ -4,15 +4,7 @@
 -- Looks from the front of the stream on, up to the first entry that is held: what is behind that one is found when it is gone.
 
 local function last_handed_out(stream)
-  for _, group in ipairs(redis.call('XINFO', 'GROUPS', stream)) do
-    local fields = {}
-    for i = 1, #group, 2 do
-      fields[group[i]] = group[i + 1]
-    end
-    if fields.name == GROUP then
-      return fields['last-delivered-id']
-    end
-  end
+  return read_group(stream)['last-delivered-id']
 end
 
 -- One entry where the first is held: specs are copied to be looked at.

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from scheduler import transitions
+from scheduler.clients import blocking_client
 from scheduler.keys import GROUP, Keys
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from tests.faults.chaos.invariants.rest import Footprint
 from tests.faults.chaos.server import OURS
 

@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 
 from scheduler import App, EmbeddedServer, Job, Scheduler, SyncScheduler
 from scheduler.cli import cli
+from scheduler.clients import blocking_client
 from scheduler.keys import GROUP, Keys
-from scheduler.store import BlockingStore, blocking_client
+from scheduler.store import BlockingStore
 from tests.leaks import Account
 from worker.connections import Connections
 from worker.runtime import Worker
