@@ -57,6 +57,7 @@ class Account:
     Attributes:
         wide: What fixtures of a wider scope than one test have opened.
         ports: Ports of servers to which such fixtures connect as they need.
+        busy: How many such fixtures work on in the background.
         living: How many workers such fixtures have: they start threads and children as they need them.
         tasks: Tasks that were still there when their event loop was closed, as text.
     """
@@ -65,6 +66,7 @@ class Account:
     ports: set[int] = field(default_factory=set)
     tasks: list[str] = field(default_factory=list)
     living: int = 0
+    busy: int = 0
 
     @contextlib.contextmanager
     def of_wide_fixture(self) -> Iterator[None]:
@@ -85,9 +87,20 @@ class Account:
             self.ports.discard(port)
             self.living -= 1
 
+    @contextlib.contextmanager
+    def of_background_work(self) -> Iterator[None]:
+        """A wider fixture works on in threads while its tests look at what came of it: it is judged at its end."""
+        before = look()
+        self.busy += 1
+        try:
+            yield
+        finally:
+            self.busy -= 1
+        assert self.settle(before) == []
+
     def left(self, before: Belongings) -> list[str]:
         """What is held now and was not before, in words that say which."""
-        after = look().beyond(before, self.wide)
+        after = NOTHING if self.busy else look().beyond(before, self.wide)
         found = [f"task {name}" for name in self.tasks]
         threads = [thread.name for thread in after.threads if thread.is_alive()]
         found += [f"thread {name}" for name in threads if not (self.living and name.startswith(_THREADS))]

@@ -19,7 +19,9 @@ from scheduler.cli import cli
 from scheduler.cli.group import Cli, Noun
 from tests.cli.conftest import Room
 
-SCRIPT = [sys.executable, "-c", "from scheduler.cli import cli; cli(prog_name='duestream')"]
+# Whoever runs tests in the background may have them ignore Ctrl-C, and children inherit that.
+HEEDED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+SCRIPT = [sys.executable, "-c", f"{HEEDED}; from scheduler.cli import cli; cli(prog_name='duestream')"]
 
 
 def raising(error: BaseException) -> Result:

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from scheduler import EmbeddedServer
+from tests.conftest import ACCOUNT
 from tests.faults.crash_points import PRODUCER_CASES, WORKER_CASES, Call, Crash, Step, play_producer, play_worker
 from tests.faults.stage import Stage
 from tests.faults.zygote import Zygote
@@ -35,6 +36,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         if isinstance(item, pytest.Function) and item.originalname == "test_crash_point"
     ]
     with (
+        request.config.stash[ACCOUNT].of_background_work(),
         EmbeddedServer(tmp_path_factory.mktemp("server"), persistent=False) as server,
         Zygote() as zygote,
         ThreadPoolExecutor(AT_ONCE) as pool,

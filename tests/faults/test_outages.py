@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from scheduler import EmbeddedServer
+from tests.conftest import ACCOUNT
 from tests.faults.outages import BACK_S, STEPS, Away, play_outage, step_named
 from tests.faults.stage import Stage
 from tests.faults.zygote import Zygote
@@ -54,6 +55,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         if isinstance(item, pytest.Function) and item.originalname == "test_redis_away"
     ]
     with (
+        request.config.stash[ACCOUNT].of_background_work(),
         EmbeddedServer(tmp_path_factory.mktemp("server"), persistent=False) as server,
         Zygote() as zygote,
         ThreadPoolExecutor(AT_ONCE) as short,
