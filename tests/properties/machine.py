@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from scheduler import transitions, values, versions
 from scheduler.call import Request
+from scheduler.ids import JobId, JobIds
 from scheduler.keys import GROUP
 from scheduler.script_call import Transition, Word
 from scheduler.transitions import Commit, Delivery, Finish, Lead, Retry, Seal
@@ -55,12 +56,24 @@ class Sent(Generic[T]):
         return self.transition.script.name
 
 
+class Numbered(JobIds):
+    """The same ids in each run of the same steps: the pauses of what is redelivered depend on them."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: NOW)
+
+    def new(self) -> JobId:
+        self._last += 1
+        return JobId(f"{self._last:026}")
+
+
 class Machine(RuleBasedStateMachine):
     """Deliveries are never forgotten: any of them may act at any later time, however long its lease has been over."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
+        world.ids = Numbered()
         self.model = Model(QUEUES, {})
         self.now = self.latest = NOW
         self.cap = 0
