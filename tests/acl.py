@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -73,9 +72,18 @@ def limited(given: BlockingStore, script: Script) -> BlockingStore:
     return BlockingStore(given.keys, _client(options["host"], options["port"], role_of_script(script.name)))
 
 
-@cache
+_kept: dict[tuple[str, int, Role], redis.Redis] = {}
+
+
+def ports() -> set[int]:
+    """Of the servers to which connections are kept from one test to the next."""
+    return {port for _, port, _ in _kept}
+
+
 def _client(host: str, port: int, role: Role) -> redis.Redis:
-    return redis.Redis(host=host, port=port, username=role, password=PASSWORD, protocol=2)
+    if (host, port, role) not in _kept:
+        _kept[host, port, role] = redis.Redis(host=host, port=port, username=role, password=PASSWORD, protocol=2)
+    return _kept[host, port, role]
 
 
 @contextmanager

@@ -85,6 +85,7 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     account.tasks.clear()
     before = leaks.look()
     yield
+    account.ports |= acl.ports()
     assert account.settle(before) == []
 
 
