@@ -173,7 +173,7 @@ async def test_delays_count_from_the_start_of_a_mutation_that_an_action_runs(
     @app.mutation
     async def slow(ctx: MutationContext) -> tuple[str, int]:
         job_id = await ctx.scheduler.run_after(60_000, slow)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # the time that must not be added to the delay; nothing is waited for
         return job_id, ctx.now
 
     @app.action

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -30,7 +31,7 @@ ON_THE_WIRE = (
 )  # fmt: skip
 
 
-class Fault:
+class Fault(ABC):
     """One fault.
 
     Args:
@@ -43,9 +44,9 @@ class Fault:
     def __init__(self, timed: Timed) -> None:
         self.timed = timed
 
+    @abstractmethod
     def inject(self, world: World) -> bool:
         """Strike; False where there is nothing to strike now."""
-        raise NotImplementedError
 
     def undo(self, world: World) -> bool:
         """Put back what can be put back; False where that has to wait."""
