@@ -47,7 +47,7 @@ servers-all: $(READY) ## Fetch all servers of the matrix into build/servers
 
 .PHONY: test
 test: servers ## Run all tests on the embedded server, and print the coverage
-	COVERAGE_FILE=.coverage $(PYTEST) --cov --cov-report=term:skip-covered
+	COVERAGE_FILE=.coverage $(PYTEST) --durations 20 --cov --cov-report=term:skip-covered
 
 .PHONY: test-redis7
 test-redis7: servers ## Run the tests of scripts and workers on Redis 7.0
@@ -120,7 +120,11 @@ bench: $(READY) ## Measure throughput, lateness, contention, and what an idle wo
 	$(BIN)/python -m benchmarks.contention
 
 .PHONY: ci
-ci: lint test test-redis7 test-acl-some chaos wheel ## What CI runs: lint, tests, some on Redis 7.0 and under users, chaos, the wheel and its demo
+ci: ## What CI runs: lint, tests, some on Redis 7.0 and under users, chaos (SEED=), the wheel and its demo
+	@for step in lint test test-redis7 test-acl-some chaos wheel; do \
+		echo "== $$step, from $$(date -u +%T)"; \
+		$(MAKE) --no-print-directory $$step || exit 1; \
+	done
 
 .PHONY: clean
 clean: ## Remove what the other targets made

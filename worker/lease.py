@@ -200,11 +200,12 @@ class Lease:
     def _gone(self, sent: list[Held], renewed: Renewed) -> list[Held]:
         """Those that were lost while they were held. A canceled action's code runs on (C4).
 
-        An action leaves its entry when it begins, and whether it still may is `begin`'s to say.
+        An action leaves its entry when it begins, and whether it still may is `begin`'s to say. A delivery that goes on
+        without its handler (`swap`) is committed by now: its entry is gone, and not lost.
         """
         lost = set(renewed.lost)
         with self._lock:
-            still = [one for one in sent if one.delivery.token in self._held]
+            still = [one for one in sent if self._held.get(one.delivery.token) is one]
         return [
             one
             for one in still

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,8 +53,11 @@ class Stubborn:
 
 
 @pytest.fixture
-async def stubborn() -> Stubborn:
-    return Stubborn()
+async def stubborn() -> AsyncIterator[Stubborn]:
+    """Let go at the end: an event loop waits for whoever swallows its cancel, for ever."""
+    one = Stubborn()
+    yield one
+    one.open.set()
 
 
 @pytest.fixture
