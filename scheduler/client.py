@@ -17,6 +17,7 @@ from scheduler.call import Call, Request
 from scheduler.catalog import IndexCatalog
 from scheduler.clients import async_client
 from scheduler.clock import RedisClock
+from scheduler.deadlines import Deadlines
 from scheduler.db import DatabaseReader, SystemTables
 from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
@@ -80,6 +81,7 @@ class Scheduler(Scheduling):
         self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
             self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES, (ServerError,)
         )
+        self._deadlines = Deadlines(self._timeout_s)
         self._opened: Opened[tuple[AsyncStore, Mailbox]] = Opened(
             f"Scheduler of app {app.namespace!r}", "async with Scheduler(app) as scheduler"
         )
@@ -265,16 +267,22 @@ class Scheduler(Scheduling):
         return self.app.find(function)
 
     async def _schedule(self, call: Call) -> JobId:
-        made = [call.options.job_id or self._producer.ids.new()]
+        store = self._store
+        made = call.options.job_id or self._producer.ids.new()
         try:
-            # Together: what waits for its turn on the wire waits too.
-            async with asyncio.timeout(self._timeout_s):
-                (request,) = await self._store.drive(operations.prepare(self._producer, [call], ids=made))
-                _, job_id = await self._batcher.submit(request)
+            if call.function is not None:
+                reply = self._batcher.submit(operations.prepare_known(self._producer, call, made))
+                self._deadlines.add(reply)
+                _, job_id = await reply
+            else:
+                # Together: what waits for its turn on the wire waits too.
+                async with asyncio.timeout(self._timeout_s):
+                    (request,) = await store.drive(operations.prepare(self._producer, [call], ids=[made]))
+                    _, job_id = await self._batcher.submit(request)
         except Unavailable as error:
-            raise error.about(made) from error
+            raise error.about([made]) from error
         except TimeoutError as error:
-            raise self._store.unavailable().about(made) from error
+            raise store.unavailable().about([made]) from error
         return JobId(job_id)
 
     async def _send(self, requests: Sequence[Request]) -> builtins.list[tuple[Word, str]]:

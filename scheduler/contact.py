@@ -236,8 +236,9 @@ class Contact:
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        if self._abandoned:
-            await asyncio.wait(self._abandoned)
+        ending = {*self._abandoned, *self._doubts.values()}
+        if ending:
+            await asyncio.wait(ending)
 
     async def _is_alive(self, sent: asyncio.Future[T], deadline: float) -> bool:
         """Whether a fresh connection has its answer before `sent` has, or the loop's time `deadline` comes."""

@@ -245,7 +245,7 @@ class AsyncStore(AsyncRunner):
         """By a connection of its own; one that has answered becomes the wire, where there is none."""
         pool = self._client.connection_pool
         with _closed():
-            connection = await pool.get_connection()
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
             try:
                 await connection.send_packed_command(packed)
                 reply = await connection.read_response()
@@ -374,4 +374,3 @@ class BlockingStore:
 
     def close(self) -> None:
         self._given.close()
-
