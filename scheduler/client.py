@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -17,8 +18,8 @@ from scheduler.call import Call, Request
 from scheduler.catalog import IndexCatalog
 from scheduler.clients import async_client
 from scheduler.clock import RedisClock
-from scheduler.deadlines import Deadlines
 from scheduler.db import DatabaseReader, SystemTables
+from scheduler.deadlines import Deadlines
 from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
 from scheduler.errors import ResultTimeout, Unavailable
@@ -39,6 +40,7 @@ from scheduler.scheduling import Scheduling
 from scheduler.script_call import Word
 from scheduler.settings import check_patience, check_timeout, check_url
 from scheduler.store import AsyncStore
+from scheduler.stream import stream
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -144,15 +146,24 @@ class Scheduler(Scheduling):
             As `run_after` does. `Unavailable.job_ids` has the ids of the first calls, as far as they were made: with
             `call.using(job_id=...)` these calls can be repeated, and make no second jobs.
         """
-        ids: builtins.list[JobId] = []
         made: builtins.list[JobId] = []
         try:
-            async for group in _groups(calls, operations.BATCH_JOBS):
-                prepared = [self._one_of_many(call) for call in group]
-                ids += await self._store.drive(operations.schedule_many(self._producer, prepared, made))
+            replies = await stream(self._batches(calls, made), self._send)
         except Unavailable as error:
             raise error.about(made) from error
-        return ids
+        return [JobId(job_id) for _, job_id in replies]
+
+    async def _batches(
+        self, calls: Iterable[Call] | AsyncIterable[Call], made: builtins.list[JobId]
+    ) -> AsyncGenerator[builtins.list[Request], None]:
+        store, producer = self._store, self._producer
+        async with aclosing(_groups(calls, operations.BATCH_JOBS)) as groups:
+            async for group in groups:
+                prepared = [self._one_of_many(call) for call in group]
+                new = operations.make_ids(producer, prepared)
+                made += new
+                for batch in operations.chunks(await store.drive(operations.prepare(producer, prepared, ids=new))):
+                    yield batch
 
     async def cancel(self, job_id: str) -> CancelOutcome:
         (outcome,) = await self.cancel_many([job_id])
@@ -297,7 +308,7 @@ class _Records(SystemTables):
         return await self._scheduler.get(job_id)
 
 
-async def _groups(calls: Iterable[Call] | AsyncIterable[Call], size: int) -> AsyncIterable[list[Call]]:
+async def _groups(calls: Iterable[Call] | AsyncIterable[Call], size: int) -> AsyncGenerator[list[Call], None]:
     group: list[Call] = []
     if isinstance(calls, AsyncIterable):
         async for call in calls:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import redis
@@ -24,6 +24,7 @@ from scheduler.attempts import Attempt, Limit
 from scheduler.clients import ask, is_fake
 from scheduler.contact import PATIENCE_S, Contact, Patience, Silence
 from scheduler.errors import DuestreamError, Unavailable
+from scheduler.kept import Kept
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.punctual import within
@@ -300,6 +301,7 @@ class BlockingStore:
         self._limit = Limit(timeout_s)
         self._client = redis.Redis(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
+        self._kept = Kept(client.connection_pool)
 
     def run(self, transition: Transition[T]) -> T:
         """Run one transition; raises as `AsyncRunner.run` does."""
@@ -326,6 +328,7 @@ class BlockingStore:
                 return self._send(attempt.share_s, command)
             except (*CONNECTION_LOST, ServerError) as error:
                 if isinstance(error, exceptions.ReadOnlyError):
+                    self._kept.drop()
                     self._client.connection_pool.disconnect(inuse_connections=False)
                 pause_s = attempt.pause_s() if worth_repeating(error, self._limit) else None
                 if pause_s is None:
@@ -346,7 +349,9 @@ class BlockingStore:
 
     def _send(self, within_s: float, command: Any) -> Any:
         with within(within_s):
-            return cast("_Commands", self._client).execute_command(*command)
+            if self.fake:
+                return cast("_Commands", self._client).execute_command(*command)
+            return self._kept.ask(pack_command(command))
 
     def command(self, *command: Any) -> Any:
         """Run one plain command; raises as `AsyncRunner.command` does."""
@@ -373,4 +378,5 @@ class BlockingStore:
         sort_error(error, self._client, self._limit)
 
     def close(self) -> None:
+        self._kept.drop()
         self._given.close()

@@ -1,7 +1,7 @@
 """One connection that the commands of an event loop share: they leave in order, and are answered in order.
 
-A command costs a write and a future here; a connection of its own for each, a task that reads its reply and a timer that
-bounds it cost three times as much.
+A command costs a write and a future here; a connection of its own for each, a task that reads its reply and a timer
+that bounds it cost three times as much.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 import redis.asyncio
 from redis import exceptions
 
-MOST_BYTES: Final = 65_536
+MOST_BYTES: Final = 131_072
 """What is larger takes a connection of its own: nothing small has to wait behind it."""
 
 _MOST_WAITING: Final = 64

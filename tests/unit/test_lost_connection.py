@@ -29,7 +29,7 @@ def test_a_write_to_a_closed_connection_is_a_lost_connection(
         client = async_client(url)
         store = AsyncStore(Keys("_"), client)
         try:
-            assert await asyncio.gather(store.command(*LARGE), store.command(*LARGE)) == [REPLY, REPLY]
+            assert [*await asyncio.gather(store.command(*LARGE), store.command(*LARGE))] == [REPLY, REPLY]
             (connection,) = client.connection_pool._available_connections
 
             async def looks_well() -> bool:
@@ -58,7 +58,7 @@ async def test_a_connection_that_another_task_closes_is_a_lost_connection(
     client = async_client(url)
     store = AsyncStore(Keys("_"), client)
     try:
-        assert await asyncio.gather(store.command(*LARGE), store.command(*LARGE)) == [REPLY, REPLY]
+        assert [*await asyncio.gather(store.command(*LARGE), store.command(*LARGE))] == [REPLY, REPLY]
         (connection,) = client.connection_pool._available_connections
         send = connection._send_packed_command
 
