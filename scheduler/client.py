@@ -117,8 +117,7 @@ class Scheduler(Scheduling):
         if opened is not None:
             store, mailbox = opened
             await mailbox.close()
-            if self._client is None:
-                await store.close()
+            await (store.close() if self._client is None else store.let_go())
 
     async def __aenter__(self) -> Self:
         return await self.open()

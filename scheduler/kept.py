@@ -8,15 +8,21 @@ from typing import Any, Final, cast
 import redis
 from redis import exceptions
 
-_MOST: Final = 4
+MOST: Final = 4
 """What is above goes back to the pool at once: threads wait there when all its connections are in use."""
 
 
 class Kept:
-    """Sends commands, one at a time on each connection; threads may share it."""
+    """Sends commands, one at a time on each connection; threads may share it.
 
-    def __init__(self, pool: redis.ConnectionPool) -> None:
+    Args:
+        pool: The client's.
+        most: Connections kept at hand; 0 for a client that others use too.
+    """
+
+    def __init__(self, pool: redis.ConnectionPool, most: int) -> None:
         self._pool = pool
+        self._most = most
         self._idle: deque[Any] = deque()
 
     def ask(self, packed: bytes) -> Any:
@@ -54,7 +60,7 @@ class Kept:
             self._drop(connection)
 
     def _give(self, connection: Any) -> None:
-        if len(self._idle) < _MOST:
+        if len(self._idle) < self._most:
             self._idle.append(connection)
         else:
             self._pool.release(connection)

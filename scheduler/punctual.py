@@ -82,3 +82,8 @@ PUNCTUAL: dict[type[Any], type[Any]] = {
     redis.UnixDomainSocketConnection: _PunctualUnix,
 }
 """By the class that the client library takes for a url."""
+
+
+def is_punctual(pool: redis.ConnectionPool) -> bool:
+    """Whether the connections of a pool are of these."""
+    return issubclass(pool.connection_class, _Punctual)

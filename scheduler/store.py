@@ -24,10 +24,10 @@ from scheduler.attempts import Attempt, Limit
 from scheduler.clients import ask, is_fake
 from scheduler.contact import PATIENCE_S, Contact, Patience, Silence
 from scheduler.errors import DuestreamError, Unavailable
-from scheduler.kept import Kept
+from scheduler.kept import MOST, Kept
 from scheduler.keys import Keys
 from scheduler.operations import Steps
-from scheduler.punctual import within
+from scheduler.punctual import is_punctual, within
 from scheduler.refusals import CONNECTION_LOST, ServerError, server_of, sort_error, worth_repeating
 from scheduler.script_call import Argument, Transition
 from scheduler.wire import MOST_BYTES, Wire
@@ -277,11 +277,15 @@ class AsyncStore(AsyncRunner):
         return Unavailable(f"Redis at {server_of(self._client)} did not answer within {self._limit.whole_s:g} s")
 
     async def close(self) -> None:
+        await self.let_go()
+        await self._given.aclose()
+
+    async def let_go(self) -> None:
+        """Give back what it took of the client."""
         await self.contact.close()
         if self._wire is not None:
             self._wire.close()
             await self._wire.closed()
-        await self._given.aclose()
 
 
 class BlockingStore:
@@ -301,7 +305,8 @@ class BlockingStore:
         self._limit = Limit(timeout_s)
         self._client = redis.Redis(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
-        self._kept = Kept(client.connection_pool)
+        pool = client.connection_pool
+        self._kept = Kept(pool, MOST if is_punctual(pool) else 0)
 
     def run(self, transition: Transition[T]) -> T:
         """Run one transition; raises as `AsyncRunner.run` does."""

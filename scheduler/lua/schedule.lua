@@ -17,6 +17,7 @@
 local now, soon = read_clock()
 local nonce = ARGV[2]
 local jobs, replies, fresh_keys, fresh_ids = {}, {}, {}, {}
+local at_once = {}
 
 check_wake()
 for i = 1, tonumber(ARGV[3]) do
@@ -44,8 +45,39 @@ for i = 1, tonumber(ARGV[3]) do
   replies[#replies + 1] = id
 end
 
+-- Ties of due time go by id, as they do in the due set (C3.7).
+local function by_id(one, other)
+  return one.id < other.id
+end
+
+-- Those of a queue that are due now, straight into its ready stream.
+local function pass(queue, ready)
+  make_known(queue, look_at_queue(queue))
+  table.sort(ready, by_id)
+  for i, job in ipairs(ready) do
+    deliver(queue, job.id, 1, nonce .. ':' .. queue .. ':' .. i, job.spec)
+  end
+end
+
 for _, job in ipairs(jobs) do
-  create(job, now, soon)
+  job.scheduled, job.due = times_of(job, now, soon)
+  if job.due <= now and job.born ~= 'canceled' then
+    at_once[job.queue] = at_once[job.queue] or {}
+    table.insert(at_once[job.queue], job)
+  end
+end
+for queue, ready in pairs(at_once) do
+  at_once[queue] = may_pass(queue, #ready, now) and ready or nil
+end
+for _, job in ipairs(jobs) do
+  if job.due <= now and job.born ~= 'canceled' and at_once[job.queue] then
+    job.spec = write_spec(job, now, job.scheduled)
+  else
+    create(job, now, soon)
+  end
+end
+for queue, ready in pairs(at_once) do
+  pass(queue, ready)
 end
 settle_queues(now, nonce)
 return replies

@@ -25,12 +25,16 @@ local function check_wake()
   redis.call('LLEN', NS .. 'wake')
 end
 
-local function add_due(queue, id, due, now)
-  local seen = look_at_queue(queue)
+local function make_known(queue, seen)
   if not seen.known then
     redis.call('SADD', NS .. 'queues', queue)
     seen.known = true
   end
+end
+
+local function add_due(queue, id, due, now)
+  local seen = look_at_queue(queue)
+  make_known(queue, seen)
   redis.call('ZADD', NS .. 'due:' .. queue, int(due), id)
   if due <= now then
     seen.immediate = seen.immediate + 1
@@ -63,10 +67,17 @@ local function promote_queue(queue, limit, now, nonce)
   return #ids
 end
 
--- After the writes: what is due goes on at once (C2.2), and a job that became the earliest wakes the promoter.
 -- Never more than a hundred a queue and call; the promoter goes on with the rest.
 local PROMOTE_LIMIT = 100
 
+-- Whether so many jobs that are due now may go into the ready stream without having been in the due set: nothing that is
+-- due waits there, and they are not more than a call moves.
+local function may_pass(queue, many, now)
+  local head = look_at_queue(queue).head
+  return many <= PROMOTE_LIMIT and (not head or head > now)
+end
+
+-- After the writes: what is due goes on at once (C2.2), and a job that became the earliest wakes the promoter.
 local function settle_queues(now, nonce)
   local wake = false
   for queue, seen in pairs(queues) do
