@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from scheduler import due, values
 from scheduler.envelope import enclose
@@ -46,8 +47,7 @@ class CallOptions:
 NO_OPTIONS = CallOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call of a function at a time. Made by `function.after` and `function.at`; `schedule_many` sends it.
 
     Its arguments are bound, validated and packed already, so a later change of a list that was passed changes nothing.
@@ -69,7 +69,7 @@ class Call:
         job_id: JobId | None = None,
     ) -> Call:
         """The same call with these options."""
-        return replace(self, options=CallOptions(queue, idempotency_key, allow_unknown, job_id))
+        return self._replace(options=CallOptions(queue, idempotency_key, allow_unknown, job_id))
 
     def due(self, now_ms: int) -> due.Due:
         """When it is due, as the schedule script takes it.
@@ -102,8 +102,7 @@ class Request(NamedTuple):
         return len(self.tail)
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(NamedTuple):
     """On whose behalf a call is sent.
 
     Attributes:
@@ -119,14 +118,24 @@ class Sender:
 
 def make_request(call: Call, job_id: JobId, when: due.Due, sender: Sender, *, queue: str, kind: str) -> Request:
     """What is sent of a call: its id and due time, and the spec from the queue on."""
-    queue = call.options.queue or queue or DEFAULT_QUEUE
-    key, parent = call.options.idempotency_key or "", sender.parent
-    head = b"".join([values.pack(text, "spec") for text in (queue, call.name, kind, parent, key)])
+    options = call.options
+    queue = options.queue or queue or DEFAULT_QUEUE
+    key, parent = options.idempotency_key or "", sender.parent
+    head = _packed_names(queue, call.name, kind, parent) + (values.pack(key, "spec") if key else _NO_KEY)
     body = call.packed_args
     if sender.keyring is not None:
         not_before_ms = when.ms if when.mode == "at" else sender.since_ms + when.ms
         body = enclose(sender.keyring, job_id, head, body, not_before_ms)
     return Request(job_id, queue, call.name, when.mode, when.ms, parent, key, "", head + body)
+
+
+@lru_cache(maxsize=1024)
+def _packed_names(*names: str) -> bytes:
+    """The same for all jobs of a function, as long as nobody schedules them but one client or one job."""
+    return b"".join([values.pack(name, "spec") for name in names])
+
+
+_NO_KEY: Final = values.pack("", "spec")
 
 
 def check_size(call: Call, limit_bytes: int) -> None:
