@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from scheduler import due, values
+from scheduler import due
 from scheduler.envelope import enclose
 from scheduler.errors import InvalidOption, LimitExceeded
 from scheduler.ids import JobId, parse_job_id
 from scheduler.settings import DEFAULT_QUEUE, check_key, check_queue
+from scheduler.spec import pack_head
 
 if TYPE_CHECKING:
     from scheduler.function import AnyFunction
@@ -121,7 +122,7 @@ def make_request(call: Call, job_id: JobId, when: due.Due, sender: Sender, *, qu
     """What is sent of a call: its id and due time, and the spec from the queue on."""
     queue = call.options.queue or queue or DEFAULT_QUEUE
     key, parent = call.options.idempotency_key or "", sender.parent
-    head = b"".join([values.pack(text, "spec") for text in (queue, call.name, kind, parent, key)])
+    head = pack_head(queue, call.name, kind, parent, key)
     body = call.packed_args
     if sender.keyring is not None:
         not_before_ms = when.ms if when.mode == "at" else sender.since_ms + when.ms
