@@ -21,7 +21,7 @@ from redis import exceptions
 
 from scheduler.attempts import Attempt, Limit
 from scheduler.clients import ask, is_fake
-from scheduler.contact import PATIENCE_S, Contact
+from scheduler.contact import PATIENCE_S, PULSE_PATIENCE, Contact
 from scheduler.errors import DuestreamError, Unavailable
 from scheduler.keys import Keys
 from scheduler.operations import Steps
@@ -182,6 +182,20 @@ class AsyncStore(AsyncRunner):
 
         patience = 1 + block_s / PATIENCE_S
         return await self._repeated(lambda attempt: self._reply(attempt, send(), (*first, *second), patience))
+
+    async def pulse(self) -> None:
+        """Ask for a sign of life by a connection of before, with little patience.
+
+        Raises:
+            Unavailable: None came.
+        """
+        try:
+            await self._repeated(self._pulse)
+        except (*CONNECTION_LOST, ServerError) as error:
+            self.sort(error)
+
+    async def _pulse(self, attempt: Attempt) -> None:
+        await self._reply(attempt, self._client.execute_command("PING"), ("PING",), PULSE_PATIENCE)
 
     async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
         try:
