@@ -70,11 +70,11 @@ class Spec(NamedTuple):
             _, created, delay, queue, name, kind, parent, key, args, kwargs = fields
             created_ms = _whole(created)
             scheduled_ms = created_ms + _whole(delay)
-            kind, queue = _KINDS.get(kind, kind), queue or DEFAULT_QUEUE
-            spec = cls(created_ms, scheduled_ms, queue, name, kind, parent, key, args, kwargs)
+            asked = queue or DEFAULT_QUEUE, name, _KINDS.get(kind) or kind, parent, key
+            spec = cls(created_ms, scheduled_ms, *asked, args, kwargs)
         except (TypeError, ValueError) as error:
             raise InvalidValue(f"spec: damaged: {error}") from error
-        texts = (fields[3], name, kind, parent, key)
+        texts = (queue, name, kind, parent, key)
         if not all(type(text) is str for text in texts):
             raise InvalidValue("spec: damaged: a field of the wrong type")
         if type(args) is bytes and type(kwargs) is list:
