@@ -22,7 +22,7 @@ from redis import exceptions
 
 from scheduler.attempts import Attempt, Limit
 from scheduler.clients import ask, is_fake
-from scheduler.contact import PATIENCE_S, Contact, Patience, Silence
+from scheduler.contact import PATIENCE_S, PULSE_PATIENCE, Contact, Patience, Silence
 from scheduler.errors import DuestreamError, Unavailable
 from scheduler.kept import MOST, Kept
 from scheduler.keys import Keys
@@ -189,6 +189,20 @@ class AsyncStore(AsyncRunner):
             lambda attempt: self.contact.reply(asyncio.ensure_future(send()), self._patience(attempt, size, factor))
         )
 
+    async def pulse(self) -> None:
+        """Ask for a sign of life by a connection of before, with little patience.
+
+        Raises:
+            Unavailable: None came.
+        """
+        try:
+            await self._repeated(self._pulse)
+        except (*CONNECTION_LOST, ServerError) as error:
+            self.sort(error)
+
+    async def _pulse(self, attempt: Attempt) -> None:
+        await self._send(attempt, ("PING",), None, PULSE_PATIENCE)
+
     async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
         try:
             return await self.execute("EVALSHA", sha, 1, self.keys.prefix, *argv)
@@ -222,14 +236,16 @@ class AsyncStore(AsyncRunner):
             self._wire.retire()
         await self._client.connection_pool.disconnect(inuse_connections=False)
 
-    async def _send(self, attempt: Attempt, command: Any, nudge: Callable[[], Awaitable[None]] | None) -> Any:
+    async def _send(
+        self, attempt: Attempt, command: Any, nudge: Callable[[], Awaitable[None]] | None, factor: float = 1.0
+    ) -> Any:
         if self.fake:
             return await self._by_client(command)
         if self._limit.block_s is not None:
             sending = asyncio.ensure_future(self._by_client(command))
             return await self.contact.blocked_reply(sending, attempt.left_s, nudge)
         packed = pack_command(command)
-        patience = self._patience(attempt, len(packed))
+        patience = self._patience(attempt, len(packed), factor)
         wire = self._wire
         if wire is None or not wire.usable or len(packed) > MOST_BYTES:
             return await self.contact.reply(asyncio.ensure_future(self._by_connection(packed)), patience)

@@ -260,9 +260,18 @@ def cancel(job_ids: Sequence[str], clock_ms: int | None = None) -> Transition[li
     )
 
 
-def prune(limit: int, clock_ms: int | None = None) -> Transition[tuple[int, bool]]:
-    """Remove at most `limit` records. Reads how many went, and whether there may be more."""
-    return Transition(scripts.load("prune"), [clock_of(clock_ms), limit], lambda r: (int(r[0]), bool(r[1])))
+class Pruned(NamedTuple):
+    """How many records went, whether there may be more, and the time that the next call is to be told."""
+
+    removed: int
+    more: bool
+    passed_ms: int
+
+
+def prune(limit: int, clock_ms: int | None = None, passed_ms: int | None = None) -> Transition[Pruned]:
+    """Remove at most `limit` records; `passed_ms` as the call before has told it, None to begin with the first."""
+    argv = [clock_of(clock_ms), limit, "" if passed_ms is None else passed_ms]
+    return Transition(scripts.load("prune"), argv, lambda r: Pruned(int(r[0]), bool(r[1]), int(r[2])))
 
 
 def renew(

@@ -110,7 +110,9 @@ MUTANTS = [
     job("a damaged status stops all", "redis.pcall('HMGET'", "redis.call('HMGET'", "begin"),
     job("a damaged spec stops all", "redis.pcall('GETRANGE'", "redis.call('GETRANGE'", "promote"),
     job("a damaged idempotency key stops all", "redis.pcall('GET'", "redis.call('GET'", "schedule"),
-    complete("records stay for ever", "add_score('expiry', int(now + keep), id)"),
+    complete("records stay for ever", "add_score('done:' .. state, int(completed), id)"),
+    complete("a retention of its own is forgotten", "add_score('expiry', int(completed + keep), id)"),
+    complete("each record is listed twice", "kept_apart[name] then", "true then"),
     complete("retention of the function is not asked", "tonumber(found[1] or '') or "),
     create("a past time jumps ahead", "due = math.max(scheduled, now)", "due = scheduled"),
     create("a delay counts from the time rounded down", "soon + job.ms or", "now + job.ms or"),
@@ -140,9 +142,9 @@ MUTANTS = [
     due("nobody is woken", "redis.call('RPUSH', NS .. 'wake', '1')", "", "schedule"),
     due("everybody is woken", "(not seen.head or seen.earliest < seen.head)", "true", "schedule"),
     due("a queue is not known", "redis.call('SADD', NS .. 'queues', queue)", "", "schedule", "promote"),
-    spec(
-        "another field is the key", "return fields[4], fields[5], fields[8]", "return fields[4], fields[5], fields[7]"
-    ),
+    spec("another field is the key", "fields[5], fields[8]", "fields[5], fields[7]"),
+    spec("the default queue has no name", "fields[4] == '' and DEFAULT_QUEUE or fields[4]", "fields[4]"),
+    spec("the time asked for is no delay", "scheduled - created", "scheduled"),
     versions("documents have no version", "redis.call('HGET', NS .. 'doc:' .. key, 'version') or ''", "''"),
     versions("a job's state has no version", "return status[1] or (status[2]", "return (status[2]", "read"),
     versions("a seal has no version", "(status[2] and 'sealed') or ", "", "seal"),
@@ -395,6 +397,10 @@ MUTANTS = [
     expire("a damaged action stays in progress", "status or { 'inProgress', false, false, false }", "status or {}"),
     leave("a job with a damaged status is lost", "status = mend_status(fields.job, fields.token)", "status = {}"),
     prune("before its time", "'-inf', int(now), 'LIMIT'", "'-inf', '+inf', 'LIMIT'"),
+    prune("before the app's time", "after, int(till), 'WITHSCORES'", "after, '+inf', 'WITHSCORES'"),
+    prune("what is kept apart goes with the rest", " and not redis.call('ZSCORE', NS .. 'expiry', id)", ""),
+    prune("what was passed is looked at again", "'(' .. ARGV[3]", "'-inf'"),
+    prune("too many in one call", "#gone >= limit", "false"),
     prune("too many are kept", "while kept > most and", "while false and"),
     sweep("a worker goes with what it holds", "holds = true", "holds = false"),
     # Workers
@@ -460,10 +466,9 @@ MUTANTS = [
         "an action is delivered again", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)", "run_again(job)"
     ),
     mend(
-        "a record without an end",
-        "  redis.call('ZADD', NS .. 'expiry', int(completed + keep_ms(job.name or '')), job.id)",
+        "a record is not listed",
+        "    list_ended(id, job.status[1], tonumber(job.status[4] or '') or now, job.name or '')\n",
     ),
-    mend("a record is not listed", "  redis.call('ZADD', NS .. 'done:' .. state, int(completed), job.id)"),
     mend("a member stays", "redis.call('ZREM', NS .. place, id)"),
     mend("a status stays", "redis.call('DEL', NS .. 'status:' .. id)"),
     mend("a key stays", "redis.call('DEL', NS .. 'key:' .. key)"),

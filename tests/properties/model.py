@@ -140,9 +140,9 @@ class Model:
         self.running.pop(job.id, None)
         job.state, job.due = state, None
         job.fields |= {"completed": now, **fields}
-        keep = self.settings.get(f"keep_ms:{job.asked.name}", self.settings.get("keep_ms", WEEK_MS))
-        if keep > 0:
-            job.expires = now + keep
+        own = self.settings.get(f"keep_ms:{job.asked.name}")
+        if (self.settings.get("keep_ms", WEEK_MS) if own is None else own) > 0:
+            job.expires = None if own is None else now + own
         else:  # only a tombstone (C5.3)
             job.has_record = False
             job.fields = {name: value for name, value in job.fields.items() if name not in ("result", "error")}
@@ -389,8 +389,12 @@ class Model:
 
     def prune(self, limit: int, now: int) -> tuple[int, bool]:
         """By age, then the oldest past the most (C5.3); a tombstone stays for the rest of ten minutes (C2.10)."""
-        done = [job for job in self.jobs.values() if job.expires is not None]
-        gone = sorted((job for job in done if (job.expires or 0) <= now), key=lambda job: (job.expires, job.id))[:limit]
+        done = [job for job in self.jobs.values() if job.state in FINAL and job.has_record]
+        apart = [(job.expires, job.id, job) for job in done if job.expires is not None and job.expires <= now]
+        gone = [job for _, _, job in sorted(apart)][:limit]
+        till = now - self.settings.get("keep_ms", WEEK_MS)
+        old = [job for job in done if job.expires is None and int(job.fields["completed"]) <= till]
+        gone += sorted(old, key=lambda job: (FINAL.index(job.state or ""), *_by_age(job)))[: limit - len(gone)]
         excess = max(0, len(done) - len(gone) - self.settings.get("keep_count", 100_000))
         rest = sorted((job for job in done if job not in gone), key=_by_age)
         gone += rest[: min(excess, limit - len(gone))]

@@ -144,6 +144,35 @@ def test_headers_at_the_bounds_of_msgpack_strings(world: World, field: str, leng
     assert world.stats(request.name) == {"canceled": 1}
 
 
+@pytest.mark.parametrize(
+    ("queue", "kind", "options", "stored"),
+    [
+        ("default", "mutation", {"delay": 5}, b"\xa15\xa0\xa3m:f\xa1m"),
+        ("orders", "action", {"at": NOW - 70}, b"\xa3-70\xa6orders\xa3m:f\xa1a"),
+        ("q", "", {"delay": 0}, b"\xa10\xa1q\xa3m:f\xa0"),
+    ],
+)
+def test_a_spec_says_it_in_few_bytes(
+    world: World, queue: str, kind: str, options: dict[str, int], stored: bytes
+) -> None:
+    # C5.2: and means the same.
+    request = world.request(queue=queue, name="m:f", kind=kind, **options)  # type: ignore[arg-type]
+    world.run(transitions.schedule([request], NOW))
+    data = world.command("GET", world.keys.job(request.id))
+    assert data == b"\x9a\xa12\xad" + str(NOW).encode() + stored + b"\xa0\xa0\x90\x80"
+    spec = Spec.unpack(data)
+    assert (spec.queue, spec.name, spec.kind) == (queue, "m:f", kind)
+    assert (spec.created_ms, spec.scheduled_ms) == (NOW, options.get("at", NOW + options.get("delay", 0)))
+
+
+def test_a_job_of_the_default_queue_leaves_it(world: World) -> None:
+    # C4: scripts know the queue of a job by its spec alone.
+    for delay in (0, 9):
+        assert world.cancel(world.schedule(queue="default", delay=delay)) == ["canceled"]
+    assert (world.due("default"), world.exists("due:default")) == ({}, 0)
+    assert world.command("XLEN", world.keys.ready("default")) == 0
+
+
 def test_the_longest_header_of_all(world: World) -> None:
     # C5.3: SPEC_HEADER_BYTES holds every field at its longest, in bytes, not in characters.
     world.settings(keep_ms=0)
