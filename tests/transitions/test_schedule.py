@@ -289,3 +289,34 @@ def test_tokens_differ_even_if_redis_has_lost_its_memory(world: World) -> None:
         tokens |= {fields["token"] for _, fields in world.entries()}
         world.command("DEL", *world.all_keys())
     assert len(tokens) == 2
+
+
+def test_what_is_due_now_keeps_the_order_of_ids(world: World) -> None:
+    # C3.7: whether it has been in the due set or not.
+    requests = [world.request() for _ in range(5)]
+    world.run(transitions.schedule([requests[n] for n in (3, 0, 4, 1, 2)], NOW))
+    assert world.ready() == sorted(request.id for request in requests)
+    assert world.due() == {}
+
+
+def test_what_is_due_now_goes_behind_what_has_been_due_for_longer(world: World) -> None:
+    # C2.4, C3.7
+    waiting = [world.schedule(delay=10) for _ in range(3)]
+    world.now += 20
+    world.run(transitions.schedule([world.request() for _ in range(3)], world.now))
+    assert world.ready() == waiting
+
+
+@pytest.mark.parametrize("many", [100, 101])
+def test_a_call_hands_on_a_hundred_at_most(world: World, many: int) -> None:
+    requests = [world.request() for _ in range(many)]
+    world.run(transitions.schedule(requests, NOW))
+    assert world.ready() == [request.id for request in requests][:100]
+    assert set(world.due()) == {request.id for request in requests[100:]}
+
+
+def test_queues_of_one_call_do_not_hold_up_each_other(world: World) -> None:
+    crowded = [world.request() for _ in range(101)]
+    other = world.request(queue="other")
+    world.run(transitions.schedule([*crowded, other], NOW))
+    assert (len(world.ready()), world.ready("other"), len(world.due())) == (100, [other.id], 1)
