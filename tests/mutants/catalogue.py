@@ -111,11 +111,13 @@ MUTANTS = [
     job("a damaged idempotency key stops all", "redis.pcall('GET'", "redis.call('GET'", "schedule"),
     complete("records stay for ever", "redis.call('ZADD', NS .. 'expiry', int(now + keep), id)"),
     complete("retention of the function is not asked", "tonumber(found[1] or '') or "),
-    create("a past time jumps ahead", "due = math.max(scheduled, now)", "due = scheduled"),
+    create("a past time jumps ahead", "math.max(scheduled, now)", "scheduled", "commit"),
     create("a delay counts from the time rounded down", "soon + job.ms or", "now + job.ms or"),
-    create("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,"),
-    create("a pending job has a life of its own", "scheduled, job.tail))", "scheduled, job.tail), 'PX', 600000)"),
-    create("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)"),
+    create("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,", "commit"),
+    create(
+        "a pending job has a life of its own", "scheduled, job.tail))", "scheduled, job.tail), 'PX', 600000)", "commit"
+    ),
+    create("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)", "", "commit"),
     create(
         "a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("
     ),
@@ -353,6 +355,12 @@ MUTANTS = [
         "redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0",
         "redis.call('EXISTS', NS .. 'job:' .. id) > 0",
     ),
+    schedule("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,"),
+    schedule("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)"),
+    schedule("ties go by their place in the call", "table.sort(ready, by_id)"),
+    schedule("only the first of many are looked for", "if #keys == 2 * AT_A_TIME or i == count then", "if i == 1 then"),
+    due("what waits is overtaken", "(not head or head > now)", "true", "schedule"),
+    due("a call hands on all that is due", "many <= PROMOTE_LIMIT and ", "", "schedule"),
     schedule("the idempotency key is not asked", "elseif holder then", "elseif false then"),
     schedule("a key twice in one call", "(fresh_keys[job.key] or read_key(job.key))", "read_key(job.key)"),
     create("a canceled action's child runs", "job.born = 'canceled'\n"),

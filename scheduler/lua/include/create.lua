@@ -32,19 +32,12 @@ local function times_of(job, now, soon)
   return scheduled, math.max(scheduled, now)
 end
 
--- Returns the spec.
-local function write_spec(job, now, scheduled)
-  local spec = make_spec(now, scheduled, job.tail)
-  redis.call('SET', NS .. 'job:' .. job.id, spec)
+local function create(job, now, soon)
+  local scheduled, due = times_of(job, now, soon)
+  redis.call('SET', NS .. 'job:' .. job.id, make_spec(now, scheduled, job.tail))
   if job.key ~= '' then
     redis.call('SET', NS .. 'key:' .. job.key, job.id)
   end
-  return spec
-end
-
-local function create(job, now, soon)
-  local scheduled, due = times_of(job, now, soon)
-  write_spec(job, now, scheduled)
   if job.born == 'canceled' then
     complete(job.id, 'canceled', now, job.name, job.key, false, {})
   else

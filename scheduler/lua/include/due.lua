@@ -32,15 +32,19 @@ local function make_known(queue, seen)
   end
 end
 
-local function add_due(queue, id, due, now)
-  local seen = look_at_queue(queue)
-  make_known(queue, seen)
-  redis.call('ZADD', NS .. 'due:' .. queue, int(due), id)
+local function note_due(seen, due, now)
   if due <= now then
     seen.immediate = seen.immediate + 1
   elseif not seen.earliest or due < seen.earliest then
     seen.earliest = due
   end
+end
+
+local function add_due(queue, id, due, now)
+  local seen = look_at_queue(queue)
+  make_known(queue, seen)
+  redis.call('ZADD', NS .. 'due:' .. queue, int(due), id)
+  note_due(seen, due, now)
 end
 
 -- Moves the earliest due jobs of a queue to its ready stream, in order (C3.7); at most `limit` (below unpack's bound).
