@@ -320,3 +320,13 @@ def test_queues_of_one_call_do_not_hold_up_each_other(world: World) -> None:
     other = world.request(queue="other")
     world.run(transitions.schedule([*crowded, other], NOW))
     assert (len(world.ready()), world.ready("other"), len(world.due())) == (100, [other.id], 1)
+
+
+@pytest.mark.parametrize("place", [0, 199, 200, 449])
+def test_an_id_that_is_known_is_found_wherever_it_stands(world: World, place: int) -> None:
+    # C2.10
+    requests = [world.request(delay=5) for _ in range(450)]
+    world.run(transitions.schedule([requests[place]], NOW))
+    words = [word for word, _ in world.run(transitions.schedule(requests, NOW))]
+    assert [number for number, word in enumerate(words) if word is Word.EXISTS] == [place]
+    assert len(world.due()) == 450
