@@ -151,6 +151,7 @@ local function check(job)
   if job.plain then
     return word
   end
+  write_gathered() -- it sees what earlier ones of the call did
   word = check_reads(job)
   if word == 'OK' then
     check_effects(job)

@@ -34,6 +34,7 @@ local nonce, lease_ms = ARGV[2], tonumber(ARGV[3])
 local function run_again(job)
   redis.call('HDEL', NS .. 'status:' .. job.id, 'token', 'entry')
   add_due(job.queue, job.id, now, now)
+  write_gathered() -- the next row is judged by what is there
 end
 
 -- Where the job is tells what its status said. In progress it is failed by `expire`, due it is delivered by `promote`.

@@ -117,8 +117,9 @@ MUTANTS = [
     create("a past time jumps ahead", "due = math.max(scheduled, now)", "due = scheduled"),
     create("a delay counts from the time rounded down", "soon + job.ms or", "now + job.ms or"),
     create("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,"),
-    create("a pending job has a life of its own", "scheduled, job.tail))", "scheduled, job.tail), 'PX', 600000)"),
-    create("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)"),
+    create("the idempotency key is not kept", "set_string('key:' .. job.key, job.id)"),
+    create("what was canceled before it began comes back", "write_gathered() -- before", "-- before"),
+    gathered("the first thousand strings", "for first = 1, #strings, CHUNK do", "for first = 1, 1 do", "schedule"),
     create(
         "a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("
     ),
@@ -362,6 +363,9 @@ MUTANTS = [
         "redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0",
         "redis.call('EXISTS', NS .. 'job:' .. id) > 0",
     ),
+    schedule("only the first are looked for", "if #keys == 2 * IDS_AT_ONCE or i == count then", "if i == 1 then"),
+    due("what waits is overtaken", "(seen.head and seen.head <= now) or ", "", "schedule"),
+    due("a call hands on all that is due", " or seen.straight == STRAIGHT_LIMIT", "", "schedule"),
     schedule("the idempotency key is not asked", "elseif holder then", "elseif false then"),
     schedule("a key twice in one call", "(fresh_keys[job.key] or read_key(job.key))", "read_key(job.key)"),
     create("a canceled action's child runs", "job.born = 'canceled'\n"),
