@@ -79,7 +79,7 @@ def after_mutation(
 
 def _after_interruption(held: Held, reason: Interruption, transaction: Transaction | Effects | None) -> Next:
     match reason:
-        case Interruption.LEASE_LOST:
+        case Interruption.LEASE_LOST | Interruption.WORKER_LOST:
             return Nothing()
         case Interruption.STOP:
             return give_back(held, 0)
@@ -152,7 +152,7 @@ def after_action(held: Held, ended: Ended) -> Next:
     match ended:
         case Returned(value):
             return Finish(held.delivery, held.name, held.key, JobState.SUCCESS, value)
-        case Interrupted(Interruption.LEASE_LOST):
+        case Interrupted(Interruption.LEASE_LOST | Interruption.WORKER_LOST):
             return Nothing()
         case Interrupted(Interruption.STOP):
             error = JobError("WorkerStopped", "the worker was stopped, and the action did not end in the time of grace")
