@@ -17,7 +17,7 @@ from scheduler.transitions import Commit, Finish, Retry
 from worker.delivery import Held, Interruption
 from worker.ended import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 
-_TRANSIENT_MS = (500, 2 * 3600 * 1000)
+_MILLIONTHS = 1_000_000
 _OUTAGE_MS = (500, 2_000)
 _CONFLICT_MS = (10, 60 * 1000)
 _IN_PLACE_MS = 100
@@ -133,9 +133,9 @@ def give_back(held: Held, delay_ms: int) -> Retry:
 def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
     """What passes with time: the delivery goes back, and comes again later each time (C3.3).
 
-    Conflicts do not count: of a job that many want, the first lost connection would make it wait for minutes.
+    How often that was so, the job's status knows (`lua/retry.lua`); conflicts and deaths do not count.
     """
-    return give_back(held, max(1, jitter(held.delivery.attempt, *_TRANSIENT_MS)))
+    return give_back(held, 0)._replace(share=jitter(1, _MILLIONTHS, _MILLIONTHS))
 
 
 def after_outage(held: Held, jitter: Jitter = jittered_ms) -> Retry:

@@ -209,7 +209,7 @@ local function write(job)
     create(child, now, soon)
   end
   for _, cancel in ipairs(job.cancels) do
-    withdraw(cancel[1], cancel[2], now)
+    withdraw(cancel[1], cancel[2], now, {})
   end
   end_job(job)
 end
