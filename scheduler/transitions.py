@@ -92,8 +92,8 @@ class Retry(NamedTuple):
     `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
     `death` is the error of a delivery whose own process died, b'' of any other: it counts as a death of its worker, and
     past the cap the job fails with it (C3.4).
-    `share` is for what passes with time: the job waits that part, in millionths, of a pause that doubles with each time,
-    and `delay_ms` is not asked.
+    `share` is for what passes with time: the job waits that part, in millionths, of a pause that doubles with each
+    time, and `delay_ms` is not asked.
     """
 
     delivery: Delivery
