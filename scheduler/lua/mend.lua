@@ -36,6 +36,7 @@ local function list_ended(job, state, completed)
 end
 
 local function run_again(job)
+  look_at_queue(job.queue)
   redis.call('HDEL', NS .. 'status:' .. job.id, 'token', 'entry')
   add_due(job.queue, job.id, now, now)
 end

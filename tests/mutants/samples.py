@@ -222,5 +222,5 @@ SAMPLES: list[Sample] = [
     schedule, schedule_canceled, promote, begin, commit, commit_with_a_tombstone, commit_at_once, finish, retry,
     retry_later, retry_of_what_passes, revert, revert_later, redeliver, redeliver_poison, expire, cancel,
     cancel_running, prune, leave, renew, sustain, join, sweep, watch, unwatch, retry_in_sql, retry_dead,
-    retry_after_a_death, seal, declare, forget, reindex,
+    retry_after_a_death, seal, declare, forget, reindex, mend,
 ]  # fmt: skip
