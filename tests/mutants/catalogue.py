@@ -452,11 +452,6 @@ MUTANTS = [
     ),
     judge("a member without a document belongs there", "redis.call('EXISTS', NS .. 'doc:' .. id) == 0", "false"),
     judge("every member is of no document", "redis.call('EXISTS', NS .. 'doc:' .. id) == 0", "true"),
-    judge(
-        "what is no entry ends the call",
-        "tonumber(member:sub(-3)) and id_of_entry(member) or ''",
-        "id_of_entry(member)",
-    ),
     mend("a member without a document stays", "redis.call('ZREM', NS .. place, member)"),
     judge("an entry without a token is ours", "if not fields.job or not fields.token then", "if not fields.job then"),
     judge("an entry counts for ever", "if status and (status[1] or status[2] ~= fields.token) then", "if false then"),
