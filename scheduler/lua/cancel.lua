@@ -8,6 +8,7 @@
 -- Cost  O(ids log due). Caller: Scheduler, ctx.scheduler of actions.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats
@@ -33,4 +34,5 @@ end
 for i, job in ipairs(jobs) do
   withdraw(outcomes[i], job, now, { 'withdrawn', nonce })
 end
+write_gathered()
 return replies

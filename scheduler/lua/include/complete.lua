@@ -38,11 +38,11 @@ end
 -- `key` is the job's idempotency key or ''; `waiters` what the status holds (false: none); `fields` is HSET's list.
 local function complete(id, state, now, name, key, waiters, fields)
   local status = NS .. 'status:' .. id
-  redis.call('HSET', status, 'state', state, 'completed', int(now), unpack(fields))
-  local keep = keep_ms(name)
+  local completed, keep = int(now), keep_ms(name)
+  redis.call('HSET', status, 'state', state, 'completed', completed, unpack(fields))
   if keep > 0 then
-    redis.call('ZADD', NS .. 'done:' .. state, int(now), id)
-    redis.call('ZADD', NS .. 'expiry', int(now + keep), id)
+    add_score('done:' .. state, completed, id)
+    add_score('expiry', int(now + keep), id)
   else
     redis.call('DEL', NS .. 'job:' .. id)
     if key ~= '' then
