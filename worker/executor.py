@@ -15,7 +15,7 @@ from scheduler.errors import InvalidArguments, InvalidCall, LimitExceeded
 from scheduler.function import AnyFunction
 from scheduler.sql_context import SqlContext
 from scheduler.transaction import Conflict, Transaction
-from worker.delivery import Held
+from worker.delivery import Held, Interruption
 from worker.ended import Conflicted, Ended, Interrupted, Raised, Returned
 from worker.isolation import Isolation
 from worker.threads import run_in
