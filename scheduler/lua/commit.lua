@@ -231,7 +231,7 @@ local function write(job)
       create(child, now, soon, nonce)
     end
     for _, cancel in ipairs(job.cancels) do
-      withdraw(cancel[1], cancel[2], now)
+      withdraw(cancel[1], cancel[2], now, {})
     end
   end
   end_job(job)
