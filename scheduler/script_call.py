@@ -37,6 +37,9 @@ class Word(StrEnum):
     FAILED = "FAILED"
 
 
+_WORDS = {word.value.encode(): word for word in Word}
+
+
 @dataclass(frozen=True, slots=True)
 class Transition(Generic[T]):
     """One call of a script. Sent again it is sent byte for byte, and changes nothing the second time."""
@@ -64,6 +67,17 @@ def add_rows(argv: list[Argument], *lists: Sequence[Sequence[Argument]]) -> None
             argv.extend(row)
 
 
+def add_lists(argv: list[Argument], lists: Sequence[Sequence[Sequence[Argument]]]) -> None:
+    """Several lists as `commit` takes them: their lengths as one argument, '' where all are empty, then all rows."""
+    if not any(lists):
+        argv.append("")
+        return
+    argv.append(" ".join(str(len(rows)) for rows in lists))
+    for rows in lists:
+        for row in rows:
+            argv.extend(row)
+
+
 def words_of(reply: Any) -> list[Word]:
     """Read a reply of one word for each thing that was asked for."""
-    return [Word(word.decode()) for word in reply]
+    return [_WORDS[word] for word in reply]

@@ -16,7 +16,7 @@ from scheduler.digits import count_of
 from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.keyring import Keyring
 from scheduler.leases import DEFAULT_MAX_DELIVERIES
-from scheduler.script_call import Argument, Transition, Word, add_rows, clock_of, nonce, words_of
+from scheduler.script_call import Argument, Transition, Word, add_lists, clock_of, nonce, words_of
 from scheduler.versions import Scan
 
 
@@ -69,10 +69,9 @@ class Commit(NamedTuple):
             delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
             self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog, clock_of(self.written_ms),
         ]  # fmt: skip
-        add_rows(argv, self.reads, [(*scan, found) for scan, found in self.scans])
-        add_rows(argv, self.writes, self.entries, self.children)
-        argv.append(len(self.cancels))
-        argv.extend(self.cancels)
+        scans = [(*scan, found) for scan, found in self.scans]
+        cancels = [(job_id,) for job_id in self.cancels]
+        add_lists(argv, (self.reads, scans, self.writes, self.entries, self.children, cancels))
         return argv
 
 

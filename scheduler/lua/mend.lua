@@ -16,6 +16,7 @@
 -- Cost  O(rows). Caller: `duestream doctor --fix`.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats
@@ -78,6 +79,7 @@ local function mend_entry(queue, entry)
   local word, id = judge_entry(queue, entry)
   if word ~= 'OK' then
     drop_entry(queue, entry)
+    write_gathered() -- the job is judged by what is there
   end
   if word == 'STRANDED' then
     mend_job(id, '')

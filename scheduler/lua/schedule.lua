@@ -6,6 +6,7 @@
 -- Again: EXISTS, nothing changes (C2.10).
 -- Cost  O(n log due). Caller: Scheduler, ctx.scheduler of actions.
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats
@@ -47,5 +48,6 @@ end
 for _, job in ipairs(jobs) do
   create(job, now, soon)
 end
+write_gathered()
 settle_queues(now, nonce)
 return replies

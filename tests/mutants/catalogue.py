@@ -36,6 +36,7 @@ complete = _of("include/complete", "finish")
 create = _of("include/create", "schedule")
 deliver = _of("include/deliver", "schedule", "retry", "cancel")
 due = _of("include/due", "promote")
+gathered = _of("include/gathered", "finish")
 entry = _of("include/entry", "commit_documents", "read")
 fields = _of("include/fields", "redeliver", "leave")
 group = _of("include/group", "mend")
@@ -102,15 +103,15 @@ MUTANTS = [
     complete("mail stays", "redis.call('PEXPIRE', NS .. 'mail:' .. mailbox, MAILBOX_MS)"),
     complete("no end is counted", "count(name, state, 1)"),
     complete("a damaged mailbox stops the end", "if is_of('mail:' .. mailbox, 'list') then", "if true then"),
-    stats("nothing is counted", "redis.call('HINCRBY', NS .. 'stats:' .. name, field, by)"),
+    stats("nothing is counted", "add_count('stats:' .. name, field, by)"),
     stats("damaged counters are counted", "if counts[name] then", "if true then"),
     stats("counters that are no numbers", "(#value < 16 and value:match('^%d+$') ~= nil)", "true"),
     stats("a counter at its end", "#value < 16 and ", ""),
     job("a damaged status stops all", "redis.pcall('HMGET'", "redis.call('HMGET'", "begin"),
     job("a damaged spec stops all", "redis.pcall('GETRANGE'", "redis.call('GETRANGE'", "promote"),
     job("a damaged idempotency key stops all", "redis.pcall('GET'", "redis.call('GET'", "schedule"),
-    complete("records stay for ever", "redis.call('ZADD', NS .. 'done:' .. state, int(completed), id)"),
-    complete("a retention of its own is forgotten", "redis.call('ZADD', NS .. 'expiry', int(completed + keep), id)"),
+    complete("records stay for ever", "add_score('done:' .. state, int(completed), id)"),
+    complete("a retention of its own is forgotten", "add_score('expiry', int(completed + keep), id)"),
     complete("each record is listed twice", "kept_apart[name] then", "true then"),
     complete("retention of the function is not asked", "tonumber(found[1] or '') or "),
     create("a past time jumps ahead", "due = math.max(scheduled, now)", "due = scheduled"),
@@ -124,8 +125,14 @@ MUTANTS = [
     deliver("a counter for a token", "nonce .. ':' .. moment", "int(redis.call('INCR', NS .. 'counter'))", "schedule"),
     deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "promote"),
     deliver("the status does not name the entry", "'token', token, 'entry', entry)", "'token', token)"),
-    deliver("entries stay", "redis.call('XDEL', stream, entry)"),
-    deliver("entries stay pending", "redis.call('XACK', stream, GROUP, entry)"),
+    gathered("entries stay", "redis.call('XDEL', NS .. 'ready:' .. queue, unpack(entries, first, last))"),
+    gathered(
+        "entries stay pending", "redis.call('XACK', NS .. 'ready:' .. queue, GROUP, unpack(entries, first, last))"
+    ),
+    gathered("the first thousand entries", "for first = 1, #entries, CHUNK do", "for first = 1, 1 do"),
+    gathered("the first thousand scores", "for first = 1, #flat, CHUNK do", "for first = 1, 1 do"),
+    gathered("the first thousand members", "for first = 1, #members, CHUNK do", "for first = 1, 1 do"),
+    gathered("one count a call", "(fields[field] or 0) + by", "by"),
     deliver("large specs are copied", "if head and #head <= INLINE_BYTES then", "if head then"),
     deliver("a damaged status stays", "redis.call('DEL', NS .. 'status:' .. id)", "", "redeliver"),
     due("promoted before it is due", "due, '-inf', int(now), 'LIMIT'", "due, '-inf', '+inf', 'LIMIT'"),
@@ -155,10 +162,10 @@ MUTANTS = [
     begin("another worker may start it too", " and status[3] == worker"),
     begin("started again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
     begin("a repeated begin is not written", "elseif replies[i] == 'ALREADY' then", "elseif false then"),
-    begin("no lease", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)"),
+    begin("no lease", "add_score('running', lease_end, id)"),
     finish("no fence", "if status[2] ~= ARGV[at + 3] then", "if false then"),
     finish("ended again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
-    finish("it stays in running", "redis.call('ZREM', NS .. 'running', id)"),
+    finish("it stays in running", "remove_member('running', id)"),
     expire(
         "an expired action runs again",
         "complete(one.id, 'failed',",

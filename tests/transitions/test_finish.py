@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scheduler import transitions
+from scheduler.keys import GROUP
 from scheduler.script_call import Word
-from tests.transitions.conftest import NAME, NOW, World
+from tests.transitions.conftest import NAME, NOW, WORKER, World
 
 
 def test_empty(world: World) -> None:
@@ -26,6 +27,22 @@ def test_normal(world: World, state: str) -> None:
     assert world.exists("running") == 0
     assert int(world.command("ZSCORE", world.keys.done(state), delivery.job_id)) == NOW + 50
     assert world.stats() == {state: 1}
+
+
+def test_more_than_one_command_takes(world: World) -> None:
+    # C3.5: what many jobs write to one key goes in commands of at most a thousand arguments.
+    count = 1_001
+    world.run(transitions.schedule([world.request(kind="action") for _ in range(count)], NOW))
+    while world.run(transitions.promote("p", 1000, 1000, NOW)).moved:
+        pass
+    deliveries = world.claim(count=2 * count)
+    assert world.run(transitions.begin(deliveries, WORKER, 1000, NOW)) == [Word.OK] * count
+    assert (world.command("ZCARD", world.key("running")), world.ready()) == (count, [])
+    assert world.command("XPENDING", world.keys.ready("q"), GROUP)[0] == 0
+    ends = [world.end(delivery) for delivery in deliveries]
+    assert world.run(transitions.finish(ends, NOW)) == [Word.OK] * count
+    assert (world.exists("running"), world.stats()) == (0, {"success": count})
+    assert [world.command("ZCARD", world.key(name)) for name in ("done:success", "expiry")] == [count, count]
 
 
 def test_twice(world: World) -> None:

@@ -19,9 +19,9 @@ end
 -- by that, too: a second listing of all costs more memory than a status.
 local function list_ended(id, state, completed, name)
   local keep = keep_ms(name)
-  redis.call('ZADD', NS .. 'done:' .. state, int(completed), id)
+  add_score('done:' .. state, int(completed), id)
   if kept_apart[name] then
-    redis.call('ZADD', NS .. 'expiry', int(completed + keep), id)
+    add_score('expiry', int(completed + keep), id)
   end
 end
 
