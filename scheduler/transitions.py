@@ -16,7 +16,7 @@ from scheduler.digits import count_of
 from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.keyring import Keyring
 from scheduler.leases import DEFAULT_MAX_DELIVERIES
-from scheduler.script_call import Argument, Transition, Word, add_lists, clock_of, nonce, words_of
+from scheduler.script_call import Argument, Transition, Word, add_lists, clock_of, nonce, word_of, words_of
 from scheduler.versions import Scan
 
 
@@ -153,7 +153,8 @@ def schedule(requests: Sequence[Request], clock_ms: int | None = None) -> Transi
         argv.extend(request)
 
     def read(reply: Any) -> list[tuple[Word, str]]:
-        return [(Word(reply[i].decode()), reply[i + 1].decode()) for i in range(0, len(reply), 2)]
+        words = iter(reply)
+        return [(word_of(word), job_id.decode()) for word, job_id in zip(words, words, strict=True)]
 
     return Transition(scripts.load("schedule"), argv, read)
 

@@ -227,7 +227,7 @@ local function write(job)
   if not job.plain then
     write_documents(job)
     for _, child in ipairs(job.children) do
-      create(child, now, soon)
+      create(child, now, soon, nonce)
     end
     for _, cancel in ipairs(job.cancels) do
       withdraw(cancel[1], cancel[2], now)

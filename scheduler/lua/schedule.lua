@@ -46,7 +46,7 @@ for i = 1, tonumber(ARGV[3]) do
 end
 
 for _, job in ipairs(jobs) do
-  create(job, now, soon)
+  create(job, now, soon, nonce)
 end
 write_gathered()
 settle_queues(now, nonce)

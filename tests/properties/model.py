@@ -20,7 +20,7 @@ from tests.properties.data import Data
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 TOMBSTONE_MS = 10 * 60 * 1000
-MOST_AT_ONCE = 100
+MOST_AT_ONCE, MOST_STRAIGHT = 100, 500
 FINAL = ("success", "failed", "canceled")
 
 Due = tuple[str, int]
@@ -120,8 +120,9 @@ class Model:
         for queue in self.queues:
             soon = sum(1 for of, due in dues if of == queue and due <= now)
             later = [due for of, due in dues if of == queue and due > now]
-            self.promote_queue(queue, len([due for due, _ in self.due(queue)[: min(soon, MOST_AT_ONCE)] if due <= now]))
-            self.wake |= soon > MOST_AT_ONCE or (bool(later) and min(later) < heads.get(queue, min(later) + 1))
+            most = MOST_AT_ONCE if heads.get(queue, now + 1) <= now else MOST_STRAIGHT
+            self.promote_queue(queue, len([due for due, _ in self.due(queue)[: min(soon, most)] if due <= now]))
+            self.wake |= soon > most or (bool(later) and min(later) < heads.get(queue, min(later) + 1))
 
     def deliver(self, job: Job, attempt: int, poison: bytes = b"") -> None:
         job.due, job.entry = None, Entry(job, attempt, poison)

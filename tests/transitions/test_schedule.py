@@ -209,13 +209,24 @@ def test_tokens_never_come_twice(world: World) -> None:
     assert len(tokens) == 60
 
 
-@pytest.mark.parametrize(("count", "wakes"), [(100, 0), (101, 1)])
-def test_a_hundred_go_on_at_once_and_the_promoter_takes_the_rest(world: World, count: int, wakes: int) -> None:
+@pytest.mark.parametrize(("count", "wakes"), [(500, 0), (501, 1)])
+def test_five_hundred_go_on_at_once_and_the_promoter_takes_the_rest(world: World, count: int, wakes: int) -> None:
     # C2.2
     requests = [world.request() for _ in range(count)]
     world.run(transitions.schedule(requests, NOW))
-    assert world.ready() == [request.id for request in requests[:100]]
-    assert (len(world.due()), world.wakes()) == (count - 100, wakes)
+    assert world.ready() == [request.id for request in requests[:500]]
+    assert (len(world.due()), world.wakes()) == (count - 500, wakes)
+
+
+@pytest.mark.parametrize(("count", "wakes"), [(100, 0), (101, 1)])
+def test_behind_others_that_are_due_a_hundred_go_on_at_once(world: World, count: int, wakes: int) -> None:
+    # C2.2, C2.4, C3.7
+    before = [world.schedule(delay=5) for _ in range(2)]
+    world.command("DEL", world.keys.wake)
+    requests = [world.request() for _ in range(count)]
+    world.run(transitions.schedule(requests, NOW + 5))
+    assert world.ready() == [*before, *(request.id for request in requests[:98])]
+    assert (len(world.due()), world.wakes()) == (count - 98, wakes)
 
 
 @pytest.mark.parametrize(
