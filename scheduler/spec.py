@@ -28,13 +28,14 @@ def pack_head(queue: str, name: str, kind: str, parent: str, key: str) -> bytes:
 
     Few bytes matter here: one more than fit in an allocation of the server's costs the next larger one, for each job.
     """
-    return _pack_names(queue, name, kind, parent) + (values.pack(key, "spec") if key else _NO_KEY)
+    return _packed(("" if queue == DEFAULT_QUEUE else queue), name, _LETTERS.get(kind, kind), parent) + (
+        values.pack(key, "spec") if key else _NO_KEY
+    )
 
 
 @lru_cache(maxsize=1024)
-def _pack_names(queue: str, name: str, kind: str, parent: str) -> bytes:
+def _packed(*texts: str) -> bytes:
     """The same for all jobs of a function, as long as nobody schedules them but one client or one job."""
-    texts = ("" if queue == DEFAULT_QUEUE else queue, name, _LETTERS.get(kind, kind), parent)
     return b"".join([values.pack(text, "spec") for text in texts])
 
 

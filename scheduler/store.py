@@ -196,9 +196,12 @@ class AsyncStore(AsyncRunner):
             Unavailable: None came.
         """
         try:
-            await self._repeated(lambda attempt: self._send(attempt, ("PING",), None, PULSE_PATIENCE))
+            await self._repeated(self._pulse)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
+
+    async def _pulse(self, attempt: Attempt) -> None:
+        await self._send(attempt, ("PING",), None, PULSE_PATIENCE)
 
     async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
         try:

@@ -114,5 +114,6 @@ local reply = {}
 for i = 4, #ARGV, 3 do
   reply[#reply + 1] = mends[ARGV[i]](ARGV[i + 1], ARGV[i + 2])
 end
+write_gathered()
 settle_queues(now, nonce)
 return reply

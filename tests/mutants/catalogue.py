@@ -117,7 +117,7 @@ MUTANTS = [
     create("a past time jumps ahead", "due = math.max(scheduled, now)", "due = scheduled"),
     create("a delay counts from the time rounded down", "soon + job.ms or", "now + job.ms or"),
     create("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,"),
-    create("a pending job has a life of its own", "scheduled, job.tail))", "scheduled, job.tail), 'PX', 600000)"),
+    create("a pending job has a life of its own", "job.id, spec)\n  if", "job.id, spec, 'PX', 600000)\n  if"),
     create("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)"),
     create(
         "a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("
