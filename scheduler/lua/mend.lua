@@ -70,6 +70,7 @@ local function mend_job(id, place)
     redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)
   elseif word == 'UNLISTED' then
     list_ended(id, job.status[1], tonumber(job.status[4] or '') or now, job.name or '')
+    write_gathered() -- as above
   elseif word == 'STATUS' then
     return mend_by_place(job)
   elseif word == 'SPEC' then

@@ -460,7 +460,7 @@ MUTANTS = [
     judge("what is ready is lost", " or has_entry(queue, status[3], status[2]))", ")"),
     judge("nothing is lost", "return (waits or not is_sound(queue)) and 'OK' or 'LOST'", "return 'OK'"),
     judge("nobody asks for a lease", "redis.call('ZSCORE', NS .. 'running', id) and 'OK' or 'UNWATCHED'", "'OK'"),
-    judge("half a listing will do", "redis.call('ZSCORE', NS .. 'done:' .. state, id) and redis.call(", "redis.call("),
+    judge("no listing will do", "redis.call('ZSCORE', NS .. 'done:' .. state, id) or not", "true or not"),
     judge("a tombstone is an orphan", "redis.call('PTTL', NS .. 'status:' .. id) == -1", "true"),
     judge(
         "what began is due",
