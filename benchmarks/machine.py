@@ -24,9 +24,9 @@ class Process(NamedTuple):
 def processes() -> dict[int, Process]:
     """All processes there are now."""
     found = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit() and (process := _process(int(name))) is not None:
-            found[int(name)] = process
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit() and (process := _process(int(path.name))) is not None:
+            found[int(path.name)] = process
     return found
 
 

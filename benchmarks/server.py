@@ -20,6 +20,7 @@ VARIABLE = "BENCH_SERVER"
 """A name of the matrix of servers (`redis-7.0`, `valkey-9`), or the path of a program."""
 
 _SCRIPTS = frozenset({"eval", "evalsha", "fcall", "exec"})
+_NOT_STORED = ("mem_clients_normal", "used_memory_scripts_eval")
 _OURS = frozenset({"info", "config|resetstat", "memory|usage", "client|setinfo", "flushall"})
 
 
@@ -62,7 +63,9 @@ class Server:
         )
 
     def used_bytes(self) -> int:
-        return int(self.client.info("memory")["used_memory"])
+        """Memory of what is stored: without the buffers of clients, and without scripts."""
+        found: dict[str, Any] = self.client.info("memory")
+        return int(found["used_memory"]) - sum(int(found.get(name, 0)) for name in _NOT_STORED)
 
 
 def chosen() -> Path:

@@ -89,8 +89,8 @@ class Stage:
             for line in lines:
                 self.started.append(
                     subprocess.Popen(
-                        line, env=self._environment(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                        start_new_session=True,
+                        line, env=self._environment(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+                        stderr=log, start_new_session=True,
                     )
                 )  # fmt: skip
 

@@ -18,6 +18,7 @@ class Asked:
         lead_s: From the first schedule call of `delayed` to the first job's time.
         pending: Jobs that wait for a far day.
         cap_s: After so long a case is cut off.
+        payload: Bytes that each job of a drain carries besides its number.
         drain: In `pending`: drain ready jobs too.
         operations: Of `enqueue`.
         workers: In `idle`: how many.
@@ -31,6 +32,7 @@ class Asked:
     lead_s: float = 6.0
     pending: int = 100_000
     cap_s: float = 120.0
+    payload: int = 0
     drain: bool = True
     operations: tuple[str, ...] = ("one", "bulk")
     workers: int = 1

@@ -33,13 +33,13 @@ class _Sample:
 
 def drain(stage: Stage, asked: Asked) -> dict[str, Any]:
     """Fill, start, and wait: rate, CPU and commands a job, and what is left in memory."""
-    return drained(stage, asked.jobs or stage.jobs())
+    return drained(stage, asked.jobs or stage.jobs(), asked.payload)
 
 
-def drained(stage: Stage, jobs: int) -> dict[str, Any]:
+def drained(stage: Stage, jobs: int, payload: int = 0) -> dict[str, Any]:
     """The same for so many jobs, whatever waits besides."""
     memory = stage.server.used_bytes()
-    fill = stage.client("fill", jobs=jobs, seconds=0, chunk=stage.system.chunk)
+    fill = stage.client("fill", jobs=jobs, seconds=0, payload=payload, chunk=stage.system.chunk)
     ready = stage.server.used_bytes()
     quiet, base, before = machine.wait_for_quiet(), stage.count(), stage.server.snapshot()
     stage.start()

@@ -56,7 +56,8 @@ def _monitored(stage: Stage, seconds: float) -> tuple[Counter[str], Counter[str]
     inside: Counter[str] = Counter()
     end = "the end of the watch"
     timer = threading.Timer(seconds, lambda: stage.server.client.echo(end))
-    with stage.server.client.monitor() as monitor:
+    watcher: Any = stage.server.client
+    with watcher.monitor() as monitor:
         timer.start()
         for one in monitor.listen():
             if end in one["command"]:

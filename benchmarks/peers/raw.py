@@ -14,6 +14,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import redis
 
@@ -85,7 +86,7 @@ def worker() -> None:
 
 def _pipe(client: redis.Redis, name: str) -> None:
     while True:
-        found = client.xreadgroup(GROUP, name, {STREAM: ">"}, count=BATCH, block=2_000)
+        found: Any = client.xreadgroup(GROUP, name, {STREAM: ">"}, count=BATCH, block=2_000)
         if not found:
             continue
         ids = []

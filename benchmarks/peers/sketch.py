@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import redis.asyncio as aredis
 
 from benchmarks import records
