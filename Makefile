@@ -115,9 +115,9 @@ soak: $(READY) ## Steady load for MINUTES (60), and whether memory, files, tasks
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60)
 
 .PHONY: bench
-bench: $(READY) ## Measure throughput, lateness, contention, and what an idle worker asks of Redis
-	$(BIN)/python -m benchmarks.measure
-	$(BIN)/python -m benchmarks.contention
+bench: servers ## Measure duestream against the bare loop and its targets, then contention (SAVE=1: for docs/performance.md)
+	$(BIN)/python -m benchmarks.bench $(if $(SAVE),--save)
+	$(BIN)/python -m benchmarks.contention --jobs 4000
 
 .PHONY: ci
 ci: ## What CI runs: lint, tests, some on Redis 7.0 and under users, chaos (SEED=), the wheel and its demo

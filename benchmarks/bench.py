@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -37,7 +37,7 @@ class Step:
 
     system: str
     case: str
-    asked: Asked = Asked()
+    asked: Asked = field(default_factory=Asked)
     procs: int = 1
     label: str = ""
 

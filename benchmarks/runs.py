@@ -37,9 +37,9 @@ class Runs:
     def of(self, case: str, system: str | None = None, procs: int | None = 1) -> Iterator[Mapping[str, Any]]:
         """Runs of a case that went well, of one system or of all."""
         for run in self.runs:
-            if run["case"] == case and system in (None, run["system"]) and procs in (None, run.get("procs", 1)):
-                if "error" not in run:
-                    yield run
+            wanted = system in (None, run["system"]) and procs in (None, run.get("procs", 1))
+            if run["case"] == case and wanted and "error" not in run:
+                yield run
 
     def figure(self, system: str, case: str, path: str, procs: int = 1) -> float | None:
         """The median of one figure over the runs of a case, None where there is none; `latency_ms.p50` is a path."""
@@ -52,7 +52,7 @@ class Runs:
 
 
 def best(runs: Runs, base: str, among: Collection[str]) -> tuple[str, float] | None:
-    """Of the systems `among` the one that drains fastest, and its rate as a share of that of `base` in the same runs."""
+    """Of the systems `among` the one that drains fastest, and its share of the rate of `base` in the same runs."""
     base_rate = runs.figure(base, "drain", "rate")
     rates = {name: rate for name in among if (rate := runs.figure(name, "drain", "rate")) is not None}
     if not base_rate or not rates:

@@ -51,7 +51,7 @@ def at_least(what: str, target: float, value: float | None, base: float | None, 
     if value is None or not base:
         return Verdict(what, words, "", "", None)
     ratio = value / base
-    text = f"{100 * ratio:.0f} %" if target < 1 else f"{ratio:.2f} ×"
+    text = f"{100 * ratio:.0f} %" if target < 1 else f"{ratio:.2f} times"
     return Verdict(what, words, text, f"{value:,.0f} of {base:,.0f} {unit}", ratio >= target)
 
 
@@ -119,9 +119,10 @@ def _times(ours: Runs) -> Iterator[Verdict]:
     for name, most in (("p50", 2.0), ("p99", 10.0)):
         late = ours.figure("duestream", "delayed", f"lag_ms.{name}")
         yield at_most(f"lateness of 5,000 delayed jobs over 10 s, {name}", most, late, unit="ms")
-    wrong = [ours.figure("duestream", "delayed", name) for name in ("early", "missing", "duplicates")]
-    total = None if None in wrong else sum(one or 0 for one in wrong)
-    absolute = "" if total is None else "{:.0f} early, {:.0f} missing, {:.0f} double".format(*wrong)
+    counts = [ours.figure("duestream", "delayed", name) for name in ("early", "missing", "duplicates")]
+    wrong = [count for count in counts if count is not None]
+    total = sum(wrong) if len(wrong) == len(counts) else None
+    absolute = "" if total is None else "{:g} early, {:g} missing, {:g} double".format(*wrong)
     yield at_most("  early, missing or double", 0, total, unit="jobs", absolute=absolute)
 
 
@@ -146,4 +147,4 @@ def _queues(peers: Runs) -> tuple[str, ...]:
 
 
 def _factor(target: float) -> str:
-    return f"{100 * target:g} %" if target < 1 else f"{target:g} ×"
+    return f"{100 * target:g} %" if target < 1 else f"{target:g} times"
