@@ -1,6 +1,6 @@
 """The client's side of a case, run in the environment of the system: one operation, its figures as a line of JSON.
 
-    python -m benchmarks.client SYSTEM one|burst|bulk|fill|paced|delayed [options]
+    python -m benchmarks.client SYSTEM one|burst|bulk|crowd|fill|paced|delayed [options]
 
 Only the standard library and the adapter are imported.
 """
@@ -40,6 +40,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="number of the first job")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--chunk", type=int, default=1_000)
+    parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--function", default="noop")
     parser.add_argument("--payload", type=int, default=0, help="bytes to pass along")
     parser.add_argument("--due-in", type=float, default=0.0)
@@ -86,6 +87,19 @@ async def bulk(client: Client, asked: argparse.Namespace) -> Figures:
     return _rate(number, began)
 
 
+async def crowd(client: Client, asked: argparse.Namespace) -> Figures:
+    """So many clients of their own, each one job after the other."""
+    others = [type(client)() for _ in range(asked.clients)]
+    for other in others:
+        await awaited(other.open())
+    began = time.perf_counter()
+    done = await asyncio.gather(*[one(other, asked) for other in others])
+    figures = _rate(sum(each["jobs"] for each in done), began)
+    for other in others:
+        await awaited(other.close())
+    return figures
+
+
 async def fill(client: Client, asked: argparse.Namespace) -> Figures:
     """So many jobs, for now or for one to two times `due_in` seconds from now; `seconds` cuts it off, 0 never."""
     chance, payload = random.Random(1), "x" * asked.payload or None
@@ -130,7 +144,7 @@ async def delayed(client: Client, asked: argparse.Namespace) -> Figures:
 
 
 OPERATIONS: dict[str, Callable[[Any, argparse.Namespace], Awaitable[Figures]]] = {
-    "one": one, "burst": burst, "bulk": bulk, "fill": fill, "paced": paced, "delayed": delayed,
+    "one": one, "burst": burst, "bulk": bulk, "crowd": crowd, "fill": fill, "paced": paced, "delayed": delayed,
 }  # fmt: skip
 
 

@@ -25,7 +25,13 @@ def duestream(launch: Launch) -> list[list[str]]:
     told = launch.told
     command = [launch.program("duestream"), "worker", f"{_PEERS}.duestream:app", "--url", told.url, "--quiet"]
     command += ["--processes", str(told.processes)]
-    return [[*command, "--concurrency", str(told.concurrency)] if told.concurrency else command]
+    command += ["--concurrency", str(told.concurrency)] if told.concurrency else []
+    return [[*command, "--queues", ",".join(queues(told))] if told.queues > 1 else command]
+
+
+def queues(told: Told) -> list[str]:
+    """The queues that jobs are spread over, where there is more than the default one."""
+    return [f"q{number}" for number in range(told.queues)]
 
 
 def celery(launch: Launch) -> list[list[str]]:

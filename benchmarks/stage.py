@@ -55,6 +55,11 @@ class Stage:
     def count(self) -> int:
         return records.count(self.records)
 
+    def forget(self) -> None:
+        """Begin with no records; workers that run keep writing to the same file."""
+        self.records.touch()
+        os.truncate(self.records, 0)
+
     def client(self, operation: str, *, timeout_s: float = 300, **options: float | str) -> dict[str, Any]:
         """Run one operation of `benchmarks.client` in a process of its own; its figures.
 
@@ -66,7 +71,7 @@ class Stage:
             command += [f"--{name.replace('_', '-')}", str(value)]
         command += ["--uvloop"] if self.system.uvloop else []
         done = subprocess.run(
-            command, env=self._environment(), cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
+            command, env=self.environment(), cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
         )
         for line in done.stdout.splitlines():
             if line.startswith(ANSWER):
@@ -89,7 +94,7 @@ class Stage:
             for line in lines:
                 self.started.append(
                     subprocess.Popen(
-                        line, env=self._environment(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
+                        line, env=self.environment(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
                         stderr=log, start_new_session=True,
                     )
                 )  # fmt: skip
@@ -114,13 +119,14 @@ class Stage:
         ours = used.user + used.system + used.children_user + used.children_system
         return machine.busy_s() - ours - machine.cpu_s(self.roots) - machine.own_cpu_s(self.server.pid)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Of its clients and workers."""
         ours = {records.VARIABLE: str(self.records), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
         return {**os.environ, **self.told.environment(), **ours, "PYTHONWARNINGS": "ignore"}
 
 
 @contextlib.contextmanager
-def staged(named: str, case: str, processes: int = 1, concurrency: int = 0) -> Iterator[Stage]:
+def staged(named: str, case: str, processes: int = 1, concurrency: int = 0, queues: int = 1) -> Iterator[Stage]:
     """A stage for one case of `system` or `system:variant`.
 
     Raises:
@@ -132,7 +138,7 @@ def staged(named: str, case: str, processes: int = 1, concurrency: int = 0) -> I
         serving() as server,
         tempfile.TemporaryDirectory(prefix="bench-", dir=shared if shared.is_dir() else None) as folder,
     ):
-        stage = Stage(system, Told(server.port, case, variant, processes, concurrency), server, Path(folder))
+        stage = Stage(system, Told(server.port, case, variant, processes, concurrency, queues), server, Path(folder))
         try:
             yield stage
         finally:

@@ -16,6 +16,7 @@ class Told:
         variant: Of the system, '' where it has none.
         processes: Worker processes.
         concurrency: Jobs at once in each; 0 where the adapter is to take what suits its system best.
+        queues: That the jobs are spread over; only our adapter knows more than one.
     """
 
     port: int
@@ -23,6 +24,7 @@ class Told:
     variant: str
     processes: int
     concurrency: int
+    queues: int = 1
 
     @property
     def url(self) -> str:
@@ -39,6 +41,7 @@ class Told:
             "BENCH_VARIANT": self.variant,
             "BENCH_PROCESSES": str(self.processes),
             "BENCH_CONCURRENCY": str(self.concurrency),
+            "BENCH_QUEUES": str(self.queues),
         }
 
 
@@ -51,4 +54,5 @@ def told() -> Told:
         variant=get("BENCH_VARIANT", ""),
         processes=int(get("BENCH_PROCESSES", "1")),
         concurrency=int(get("BENCH_CONCURRENCY", "0")),
+        queues=int(get("BENCH_QUEUES", "1")),
     )

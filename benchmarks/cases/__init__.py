@@ -21,8 +21,10 @@ CASES: Mapping[str, Callable[[Stage, Asked], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def measure(named: str, case: str, asked: Asked, processes: int = 1, concurrency: int = 0) -> dict[str, Any]:
+def measure(
+    named: str, case: str, asked: Asked, processes: int = 1, concurrency: int = 0, queues: int = 1
+) -> dict[str, Any]:
     """One case of `system` or `system:variant`, with what says which it was."""
-    with staged(named, case, processes, concurrency) as stage:
+    with staged(named, case, processes, concurrency, queues) as stage:
         figures = CASES[case](stage, asked)
         return {"system": named, "case": case, "procs": processes, "server": stage.server.version, **figures}

@@ -21,6 +21,7 @@ class Asked:
         payload: Bytes that each job of a drain carries besides its number.
         drain: In `pending`: drain ready jobs too.
         operations: Of `enqueue`.
+        clients: In its operation `crowd`: how many.
         workers: In `idle`: how many.
     """
 
@@ -35,4 +36,5 @@ class Asked:
     payload: int = 0
     drain: bool = True
     operations: tuple[str, ...] = ("one", "bulk")
+    clients: int = 1
     workers: int = 1

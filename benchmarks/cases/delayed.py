@@ -19,10 +19,11 @@ EARLY_S = 0.001
 """So much before its time a job counts as early: two clocks of one machine are read a moment apart."""
 
 
-def delayed(stage: Stage, asked: Asked) -> dict[str, Any]:
-    """Start minus due of jobs that are due evenly over some seconds."""
+def delayed(stage: Stage, asked: Asked, *, start: bool = True) -> dict[str, Any]:
+    """Start minus due of jobs that are due evenly over some seconds; without `start` the workers run already."""
     jobs = asked.jobs or stage.system.delayed
-    stage.start()
+    if start:
+        stage.start()
     quiet = machine.wait_for_quiet()
     with watching_others(stage) as others:
         sent = stage.client("delayed", jobs=jobs, seconds=asked.span_s, lead=asked.lead_s)

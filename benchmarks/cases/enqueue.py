@@ -12,7 +12,7 @@ from benchmarks.stage import Stage
 
 
 def enqueue(stage: Stage, asked: Asked) -> dict[str, Any]:
-    """One by one (`one`), 50 single calls at once (`burst`), in bulk (`bulk`): jobs a second and CPU a job."""
+    """Jobs a second and CPU a job: `one` by one, a `burst` of 50 single calls, in `bulk`, a `crowd` of clients."""
     return {operation: _operation(stage, asked, operation) for operation in asked.operations}
 
 
@@ -22,7 +22,8 @@ def _operation(stage: Stage, asked: Asked, operation: str) -> dict[str, Any]:
     quiet = machine.wait_for_quiet()
     before, memory, cpu_s = server.snapshot(), server.used_bytes(), machine.own_cpu_s(server.pid)
     with watching_others(stage) as others:
-        done = stage.client(operation, seconds=asked.seconds, chunk=asked.chunk or stage.system.chunk)
+        chunk = asked.chunk or stage.system.chunk
+        done = stage.client(operation, seconds=asked.seconds, chunk=chunk, clients=asked.clients)
     jobs = done["jobs"]
     return {
         "n": jobs,

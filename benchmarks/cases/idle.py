@@ -26,9 +26,9 @@ def idle(stage: Stage, asked: Asked) -> dict[str, Any]:
         each = min(ALONE, asked.workers)
         line = [sys.executable, "-m", "benchmarks.many_workers", str(each)]
         stage.run([line] * (asked.workers // each))
-    present = _wait(stage, asked.workers)
+    present = wait_for(stage, asked.workers)
     cpu_s = machine.cpu_s(stage.roots)
-    sent, inside = _monitored(stage, asked.seconds)
+    sent, inside = monitored(stage, asked.seconds)
     return {
         "workers": present,
         "seconds": asked.seconds,
@@ -40,7 +40,7 @@ def idle(stage: Stage, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _wait(stage: Stage, workers: int, most_s: float = 60.0) -> int:
+def wait_for(stage: Stage, workers: int, most_s: float = 60.0) -> int:
     """Until so many workers have said that they are there, and have calmed down."""
     client, deadline = stage.server.client, time.monotonic() + most_s
     present = 0
@@ -51,7 +51,8 @@ def _wait(stage: Stage, workers: int, most_s: float = 60.0) -> int:
     return present
 
 
-def _monitored(stage: Stage, seconds: float) -> tuple[Counter[str], Counter[str]]:
+def monitored(stage: Stage, seconds: float) -> tuple[Counter[str], Counter[str]]:
+    """Commands by name that were sent to the server, and that scripts ran inside it."""
     sent: Counter[str] = Counter()
     inside: Counter[str] = Counter()
     end = "the end of the watch"

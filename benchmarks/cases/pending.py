@@ -17,18 +17,23 @@ DAY_S = 86_400
 
 def pending(stage: Stage, asked: Asked) -> dict[str, Any]:
     """Memory of a job that is due in one to two days and has 100 bytes of arguments; then a drain beside them."""
+    found = fill_far(stage, asked.pending, asked.cap_s)
+    if asked.drain:
+        found["drain"] = drained(stage, asked.jobs or stage.jobs())
+    return found
+
+
+def fill_far(stage: Stage, jobs: int, cap_s: float) -> dict[str, Any]:
+    """Schedule so many jobs of a far day, or as many as there is time for; what they cost."""
     memory, before = stage.server.used_bytes(), stage.server.snapshot()
     filled = stage.client(
-        "fill", timeout_s=asked.cap_s * 3 + 60, jobs=asked.pending, first=FIRST, seconds=asked.cap_s, payload=100,
-        due_in=DAY_S, chunk=stage.system.chunk,
+        "fill", timeout_s=cap_s * 3 + 60, jobs=jobs, first=FIRST, seconds=cap_s, payload=100, due_in=DAY_S,
+        chunk=stage.system.chunk,
     )  # fmt: skip
     jobs = filled["jobs"]
-    found: dict[str, Any] = {
+    return {
         "pending": jobs,
         "enqueue_rate": round(filled["rate"], 1),
         "bytes_per_job": round((stage.server.used_bytes() - memory) / jobs, 1),
         "enqueue": a_job(before, stage.server.snapshot(), jobs),
     }
-    if asked.drain:
-        found["drain"] = drained(stage, asked.jobs or stage.jobs())
-    return found

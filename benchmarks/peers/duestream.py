@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import records
 from benchmarks.adapter import Item
+from benchmarks.commands import queues
 from benchmarks.told import told
 from scheduler import (
     ActionContext,
@@ -20,6 +21,7 @@ from scheduler import (
 )
 
 TOLD = told()
+QUEUES = queues(TOLD)
 
 app = App("bench", keep_s=0) if TOLD.variant in ("lean", "action-lean") else App("bench")
 
@@ -77,7 +79,8 @@ def _calls(items: Sequence[Item], function: str, payload: str | None) -> Any:
     wanted = NOOP if function == "noop" else SLEEP
     extra = () if payload is None else (payload,)
     for number, due in items:
-        yield wanted.after(0, number, *extra) if due is None else wanted.at(due * 1000, number, *extra)
+        call = wanted.after(0, number, *extra) if due is None else wanted.at(due * 1000, number, *extra)
+        yield call if TOLD.queues == 1 else call.using(queue=QUEUES[number % TOLD.queues])
 
 
 class _Async:

@@ -1,0 +1,82 @@
+"""Fills the tables of docs/performance.md from the results, and draws its plots: `make performance`.
+
+Between `<!-- table: NAME -->` and `<!-- end -->` everything is replaced; all other words stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from benchmarks import growth_tables, plots, tables
+from benchmarks.runs import RESULTS, Runs
+from benchmarks.systems import ROOT
+from benchmarks.targets import judge
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+PLOTS = ROOT / "docs" / "performance"
+
+_MARKED = re.compile(r"(?<=<!-- table: )([a-z-]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+class UnknownTable(Exception):
+    """The document asks for a table that nobody makes."""
+
+
+def fill(text: str, made: Mapping[str, Callable[[], str]]) -> str:
+    """The document with its tables.
+
+    Raises:
+        UnknownTable: It asks for one that is not among `made`.
+    """
+
+    def one(found: re.Match[str]) -> str:
+        name, end = found.groups()
+        if name not in made:
+            raise UnknownTable(f"no table is called {name!r}: they are {', '.join(sorted(made))}")
+        return f"{name}{end}\n{made[name]()}\n\n"
+
+    return _MARKED.sub(one, text)
+
+
+def all_tables(ours: Runs, peers: Runs, growth: Runs) -> dict[str, Callable[[], str]]:
+    """By the names that the document uses."""
+    return {
+        "targets": lambda: f"{tables.caption(ours)}\n\n{tables.targets(judge(ours, peers))}",
+        "ours": lambda: tables.drains(ours),
+        "peers": lambda: f"{tables.caption(peers)}\n\n{tables.drains(peers)}",
+        "enqueue": lambda: tables.of_case(peers, "enqueue", tables.ENQUEUE, by="bulk.rate", most=True),
+        "latency": lambda: tables.of_case(peers, "latency", tables.LATENCY, by="latency_ms.p50"),
+        "delayed": lambda: tables.of_case(peers, "delayed", tables.DELAYED, by="lag_ms.p50"),
+        "pending": lambda: tables.of_case(peers, "pending", tables.PENDING, by="bytes_per_job"),
+        "crash": lambda: tables.of_case(peers, "crash", tables.CRASH, by="recovered_s"),
+        "versions": lambda: tables.versions(peers),
+        "our-versions": lambda: tables.versions(ours),
+        **growth_tables.all_tables(growth),
+    }
+
+
+def loaded(name: str) -> Runs:
+    """Results that were kept, none where there are none yet."""
+    path = RESULTS / f"{name}.json"
+    return Runs.load(path) if path.exists() else Runs()
+
+
+@click.command()
+@click.option("--document", type=click.Path(path_type=Path, exists=True), default=DOCUMENT)
+@click.option("--plots", "folder", type=click.Path(path_type=Path), default=PLOTS)
+def main(document: Path, folder: Path) -> None:
+    """Bring docs/performance.md up to date."""
+    ours, peers, growth = (loaded(name) for name in ("bench", "peers", "growth"))
+    document.write_text(fill(document.read_text(encoding="utf-8"), all_tables(ours, peers, growth)), encoding="utf-8")
+    drawn = plots.of_systems(peers, ours) | growth_tables.plots(growth)
+    for name, draw in drawn.items():
+        draw(folder / f"{name}.svg")
+    click.echo(f"{document}, and {len(drawn)} plots in {folder}")
+
+
+if __name__ == "__main__":
+    main()
