@@ -52,7 +52,7 @@ COLUMNS: Mapping[str, tuple[str, Sequence[Column]]] = {
         "workers",
         (
             ("idle, commands/s", "idle_per_s", 1),
-            ("with those in scripts", "idle_inside_per_s", 1),
+            ("inside scripts", "idle_inside_per_s", 1),
             ("idle Redis, cores", "idle_redis_cores", 3),
             ("connections", "connections", 0),
             ("100 jobs/s: all commands/s", "loaded_per_s", 0),

@@ -43,10 +43,24 @@ def fill(text: str, made: Mapping[str, Callable[[], str]]) -> str:
 
 
 def all_tables(ours: Runs, peers: Runs, growth: Runs) -> dict[str, Callable[[], str]]:
-    """By the names that the document uses."""
+    """By the names that the document uses; in place of those that nobody has measured yet it says so."""
+    of_ours, of_peers = _tables_of_ours(ours, peers), _tables_of_peers(peers)
+    made: dict[str, Callable[[], str]] = {}
+    for runs, found in ((ours, of_ours), (peers, of_peers), (growth, growth_tables.all_tables(growth))):
+        made |= found if runs.runs else dict.fromkeys(found, lambda: "Not measured yet.")
+    return made
+
+
+def _tables_of_ours(ours: Runs, peers: Runs) -> dict[str, Callable[[], str]]:
     return {
         "targets": lambda: f"{tables.caption(ours)}\n\n{tables.targets(judge(ours, peers))}",
         "ours": lambda: tables.drains(ours),
+        "our-versions": lambda: tables.versions(ours),
+    }
+
+
+def _tables_of_peers(peers: Runs) -> dict[str, Callable[[], str]]:
+    return {
         "peers": lambda: f"{tables.caption(peers)}\n\n{tables.drains(peers)}",
         "enqueue": lambda: tables.of_case(peers, "enqueue", tables.ENQUEUE, by="bulk.rate", most=True),
         "latency": lambda: tables.of_case(peers, "latency", tables.LATENCY, by="latency_ms.p50"),
@@ -54,8 +68,6 @@ def all_tables(ours: Runs, peers: Runs, growth: Runs) -> dict[str, Callable[[], 
         "pending": lambda: tables.of_case(peers, "pending", tables.PENDING, by="bytes_per_job"),
         "crash": lambda: tables.of_case(peers, "crash", tables.CRASH, by="recovered_s"),
         "versions": lambda: tables.versions(peers),
-        "our-versions": lambda: tables.versions(ours),
-        **growth_tables.all_tables(growth),
     }
 
 

@@ -51,7 +51,7 @@ def at_least(what: str, target: float, value: float | None, base: float | None, 
     if value is None or not base:
         return Verdict(what, words, "", "", None)
     ratio = value / base
-    text = f"{100 * ratio:.0f} %" if target < 1 else f"{ratio:.2f} times"
+    text = f"{100 * ratio:.1f} %" if target < 1 else f"{ratio:.2f} times"
     return Verdict(what, words, text, f"{value:,.0f} of {base:,.0f} {unit}", ratio >= target)
 
 
