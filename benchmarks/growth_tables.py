@@ -99,7 +99,7 @@ def _plot(runs: Runs, part: str, path: Path) -> None:
         name: [(size, value) for size in _sizes(runs, part) if (value := _figure(runs, part, size, place)) is not None]
         for name, place in series.items()
     }
-    lines(path, f"{', '.join(series)}, by {COLUMNS[part][0]}", COLUMNS[part][0], axis, drawn)
+    lines(path, f"{axis} by {COLUMNS[part][0]}", COLUMNS[part][0], axis, drawn)
 
 
 def _sizes(runs: Runs, part: str) -> list[int]:

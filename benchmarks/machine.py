@@ -90,7 +90,6 @@ def describe() -> dict[str, str | int]:
     return {
         "cpu": model.partition(":")[2].strip(),
         "cores": os.cpu_count() or 1,
-        "kernel": platform.release(),
         "python": platform.python_version(),
     }
 

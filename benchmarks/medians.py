@@ -42,5 +42,6 @@ def _value(values: list[Any]) -> Any:
     if isinstance(first, Mapping):
         return _merge([value for value in values if isinstance(value, Mapping)])
     if isinstance(first, int | float) and not isinstance(first, bool):
-        return round(statistics.median(values), 4)
+        median = round(statistics.median(values), 4)
+        return int(median) if all(isinstance(value, int) for value in values) and median == int(median) else median
     return first

@@ -18,7 +18,7 @@ def bars(path: Path, title: str, unit: str, values: Mapping[str, float], *, log:
     names = sorted(values, key=values.__getitem__)
     with _figure(path, title, height=0.6 + 0.28 * len(names)) as axes:
         drawn = axes.barh(names, [values[name] for name in names], color=[_color(name) for name in names])
-        axes.bar_label(drawn, fmt="{:,.0f}" if max(values.values()) >= 20 else "{:,.2f}", padding=3, fontsize=8)
+        axes.bar_label(drawn, [_short(values[name]) for name in names], padding=3, fontsize=8)
         axes.set_xlabel(unit)
         if log:
             axes.set_xscale("log")
@@ -59,6 +59,11 @@ def _shares(runs: Runs) -> dict[str, float]:
 
 def _figures(runs: Runs, case: str, path: str) -> dict[str, float]:
     return {name: value for name in runs.systems(case) if (value := runs.figure(name, case, path)) is not None}
+
+
+def _short(value: float) -> str:
+    """Two digits, or all there are before the point."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _color(name: str) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
+import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,11 @@ class Runs:
         return cls(found["about"], found["runs"])
 
     def save(self, path: Path) -> None:
+        """Write it, without the paths of this machine that errors may name."""
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"about": self.about, "runs": self.runs}, indent=1)
+        for place, name in ((ROOT, "project"), (sys.base_prefix, "python"), (tempfile.gettempdir(), "temporary")):
+            text = text.replace(str(place), f"<{name}>")
         path.write_text(f"{text}\n", encoding="utf-8")
 
     def of(self, case: str, system: str | None = None, procs: int | None = 1) -> Iterator[Mapping[str, Any]]:

@@ -67,6 +67,7 @@ def test_a_figure_is_the_median_of_the_runs_that_went_well() -> None:
 
 def test_medians_merge_rounds_and_keep_an_error_only_where_nothing_went_well() -> None:
     error = {"system": "a", "case": "drain", "procs": 1, "error": "no"}
+    # Whole numbers stay whole, where their median is.
     merged, failed = medians([
         {**_drain("a", 10), "round": 1, "lag": {"p50": 1.0}},
         {**error, "round": 2},
@@ -75,6 +76,15 @@ def test_medians_merge_rounds_and_keep_an_error_only_where_nothing_went_well() -
     ])  # fmt: skip
     assert merged == {**_drain("a", 12), "lag": {"p50": 2.0}, "rounds": 2, "rates": [10, 14]}
     assert failed["error"] == "no"
+
+
+def test_results_come_back_as_they_were_kept_without_paths_of_the_machine(tmp_path: Path) -> None:
+    path = tmp_path / "results" / "bench.json"
+    Runs({"date": "2026-11-25"}, [_drain("a", 1), {**_drain("b", 2), "error": f"{tmp_path}/x is not here"}]).save(path)
+    found = Runs.load(path)
+    assert found.figure("a", "drain", "rate") == 1
+    assert str(tmp_path) not in found.runs[1]["error"]
+    assert found.runs[1]["error"].endswith("/x is not here")
 
 
 @pytest.mark.parametrize(
