@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from scheduler import operations
+from scheduler import operations, transitions
 from scheduler.admission import admit_client
 from scheduler.app import App, check_app
 from scheduler.attempts import TIMEOUT_S
@@ -189,9 +189,13 @@ class SyncScheduler(BlockingScheduling):
         return self.app.find(function)
 
     def _schedule(self, call: Call) -> JobId:
-        made: list[JobId] = []
+        store, made = self._store, call.options.job_id or self._producer.ids.new()
         try:
-            (job_id,) = self._store.drive(operations.schedule_many(self._producer, [call], made))
+            if call.function is not None:
+                requests = [operations.prepare_known(self._producer, call, made)]
+            else:
+                requests = store.drive(operations.prepare(self._producer, [call], ids=[made]))
+            ((_, job_id),) = store.run(transitions.schedule(requests))
         except Unavailable as error:
-            raise error.about(made) from error
-        return job_id
+            raise error.about([made]) from error
+        return JobId(job_id)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from scheduler.scripts import Script
 
@@ -64,6 +64,25 @@ def add_rows(argv: list[Argument], *lists: Sequence[Sequence[Argument]]) -> None
             argv.extend(row)
 
 
+def add_lists(argv: list[Argument], lists: Sequence[Sequence[Sequence[Argument]]]) -> None:
+    """Several lists as `commit` takes them: their lengths as one argument, '' where all are empty, then all rows."""
+    if not any(lists):
+        argv.append("")
+        return
+    argv.append(" ".join(str(len(rows)) for rows in lists))
+    for rows in lists:
+        for row in rows:
+            argv.extend(row)
+
+
+def word_of(reply: bytes) -> Word:
+    """Read one word of a reply."""
+    return _WORDS[reply]
+
+
 def words_of(reply: Any) -> list[Word]:
     """Read a reply of one word for each thing that was asked for."""
-    return [Word(word.decode()) for word in reply]
+    return [_WORDS[word] for word in reply]
+
+
+_WORDS: Final = {word.value.encode(): word for word in Word}

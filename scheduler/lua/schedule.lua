@@ -6,6 +6,7 @@
 -- Again: EXISTS, nothing changes (C2.10).
 -- Cost  O(n log due). Caller: Scheduler, ctx.scheduler of actions.
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats
@@ -45,7 +46,8 @@ for i = 1, tonumber(ARGV[3]) do
 end
 
 for _, job in ipairs(jobs) do
-  create(job, now, soon)
+  create(job, now, soon, nonce)
 end
+write_gathered()
 settle_queues(now, nonce)
 return replies
