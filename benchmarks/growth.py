@@ -23,7 +23,7 @@ from benchmarks.runs import RESULTS, Runs
 from benchmarks.stage import staged
 from benchmarks.versions import about
 
-JOBS = 20_000
+JOBS = 40_000
 Result = dict[str, Any]
 Part = Callable[[int], Iterator[Result]]
 

@@ -10,6 +10,9 @@ from typing import Any
 from benchmarks.runs import Runs
 from benchmarks.targets import LOOP
 
+NAMES = ("drain", "latency", "delayed", "pending")
+"""Of the plots that compare systems."""
+
 OURS, OTHERS, BOUNDS = "#1f6feb", "#8c959f", "#d0a215"
 
 

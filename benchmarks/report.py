@@ -1,12 +1,14 @@
 """Fills the tables of docs/performance.md from the results, and draws its plots: `make performance`.
 
-Between `<!-- table: NAME -->` and `<!-- end -->` everything is replaced; all other words stay as they are.
+Between `<!-- table: NAME -->` or `<!-- plot: NAME -->` and `<!-- end -->` everything is replaced; all other words stay
+as they are.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,16 +20,23 @@ from benchmarks.targets import judge
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
+PLOT_NAMES = (*plots.NAMES, *(f"growth-{part}" for part in growth_tables.LINES))
 
-_MARKED = re.compile(r"(?<=<!-- table: )([a-z-]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
+NOT_YET = "Not measured yet."
+
+_MARKED = re.compile(r"(?<=<!-- )((?:table|plot): [a-z-]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 class UnknownTable(Exception):
-    """The document asks for a table that nobody makes."""
+    """The document asks for a table or a plot that nobody makes."""
 
 
 def fill(text: str, made: Mapping[str, Callable[[], str]]) -> str:
-    """The document with its tables.
+    """The document with its tables and plots.
+
+    Args:
+        text: Of the document.
+        made: What makes each, by the words of its mark: `table: targets`.
 
     Raises:
         UnknownTable: It asks for one that is not among `made`.
@@ -36,7 +45,7 @@ def fill(text: str, made: Mapping[str, Callable[[], str]]) -> str:
     def one(found: re.Match[str]) -> str:
         name, end = found.groups()
         if name not in made:
-            raise UnknownTable(f"no table is called {name!r}: they are {', '.join(sorted(made))}")
+            raise UnknownTable(f"nothing is called {name!r}: there are {', '.join(sorted(made))}")
         return f"{name}{end}\n{made[name]()}\n\n"
 
     return _MARKED.sub(one, text)
@@ -47,8 +56,18 @@ def all_tables(ours: Runs, peers: Runs, growth: Runs) -> dict[str, Callable[[], 
     of_ours, of_peers = _tables_of_ours(ours, peers), _tables_of_peers(peers)
     made: dict[str, Callable[[], str]] = {}
     for runs, found in ((ours, of_ours), (peers, of_peers), (growth, growth_tables.all_tables(growth))):
-        made |= found if runs.runs else dict.fromkeys(found, lambda: "Not measured yet.")
+        made |= {f"table: {name}": make if runs.runs else _not_yet for name, make in found.items()}
     return made
+
+
+def all_plots(names: Iterable[str]) -> dict[str, Callable[[], str]]:
+    """Where the document shows a plot that was drawn."""
+    known = dict.fromkeys([f"plot: {name}" for name in PLOT_NAMES], _not_yet)
+    return known | {f"plot: {name}": partial("![{0}](performance/{0}.svg)".format, name) for name in names}
+
+
+def _not_yet() -> str:
+    return NOT_YET
 
 
 def _tables_of_ours(ours: Runs, peers: Runs) -> dict[str, Callable[[], str]]:
@@ -83,8 +102,9 @@ def loaded(name: str) -> Runs:
 def main(document: Path, folder: Path) -> None:
     """Bring docs/performance.md up to date."""
     ours, peers, growth = (loaded(name) for name in ("bench", "peers", "growth"))
-    document.write_text(fill(document.read_text(encoding="utf-8"), all_tables(ours, peers, growth)), encoding="utf-8")
     drawn = plots.of_systems(peers, ours) | growth_tables.plots(growth)
+    made = all_tables(ours, peers, growth) | all_plots(drawn)
+    document.write_text(fill(document.read_text(encoding="utf-8"), made), encoding="utf-8")
     for name, draw in drawn.items():
         draw(folder / f"{name}.svg")
     click.echo(f"{document}, and {len(drawn)} plots in {folder}")

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import records
 from benchmarks.medians import medians
 from benchmarks.records import END, START, Record, execution
-from benchmarks.report import DOCUMENT, UnknownTable, all_tables, fill, loaded
+from benchmarks.report import DOCUMENT, UnknownTable, all_plots, all_tables, fill, loaded
 from benchmarks.runs import Runs, best
 from benchmarks.targets import LOOP, THREADED, at_least, at_most, judge
 
@@ -124,11 +124,11 @@ def test_every_row_says_when_it_was_not_measured() -> None:
 
 
 def test_the_guide_asks_only_for_tables_that_are_made_and_keeps_its_words() -> None:
-    made = dict.fromkeys(all_tables(Runs(), Runs(), Runs()), lambda: "| a table |")
+    made = dict.fromkeys(all_tables(Runs(), Runs(), Runs()) | all_plots(()), lambda: "a table or a plot")
     text = fill(DOCUMENT.read_text(encoding="utf-8"), made)
-    assert text.count("| a table |") == text.count("<!-- table:")
+    assert text.count("\na table or a plot\n") == text.count("<!-- end -->") > 20
     assert fill(text, made) == text
-    with pytest.raises(UnknownTable, match="no table is called 'weather'"):
+    with pytest.raises(UnknownTable, match="nothing is called 'table: weather'"):
         fill("<!-- table: weather -->\n<!-- end -->", made)
 
 
