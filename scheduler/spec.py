@@ -85,8 +85,7 @@ class Spec(NamedTuple):
             spec = cls(created_ms, scheduled_ms, *asked, args, kwargs)
         except (TypeError, ValueError) as error:
             raise InvalidValue(f"spec: damaged: {error}") from error
-        texts = (queue, name, kind, parent, key)
-        if not all(type(text) is str for text in texts):
+        if not (str is type(queue) is type(name) is type(kind) is type(parent) is type(key)):
             raise InvalidValue("spec: damaged: a field of the wrong type")
         if type(args) is bytes and type(kwargs) is list:
             return spec._replace(args=[], kwargs={}, body=args, cover=_cover(kwargs))

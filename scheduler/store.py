@@ -247,7 +247,7 @@ class AsyncStore(AsyncRunner):
         if self.fake:
             return await self._by_client(command)
         if self._limit.block_s is not None:
-            sending = asyncio.ensure_future(self._by_client(command))
+            sending = asyncio.ensure_future(self._by_connection(pack_command(command)))
             return await self.contact.blocked_reply(sending, attempt.left_s, nudge)
         packed = pack_command(command)
         patience = self._patience(attempt, len(packed), factor)
@@ -264,7 +264,7 @@ class AsyncStore(AsyncRunner):
         return await cast("_Commands", self._client).execute_command(*command)
 
     async def _by_connection(self, packed: bytes) -> Any:
-        """By a connection of its own; one that has answered becomes the wire, where there is none."""
+        """By a connection of its own; one that has answered becomes the wire, where there is none and none blocks."""
         pool = self._client.connection_pool
         with _closed():
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
@@ -274,7 +274,7 @@ class AsyncStore(AsyncRunner):
             except BaseException:
                 await pool.release(connection)
                 raise
-        if self._wire is None or self._wire.is_closed:
+        if self._limit.block_s is None and (self._wire is None or self._wire.is_closed):
             self._wire = Wire(pool, connection)
         else:
             await pool.release(connection)

@@ -16,7 +16,7 @@ from scheduler.digits import count_of
 from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.keyring import Keyring
 from scheduler.leases import DEFAULT_MAX_DELIVERIES
-from scheduler.script_call import Argument, Transition, Word, add_lists, clock_of, nonce, word_of, words_of
+from scheduler.script_call import Argument, Transition, Word, clock_of, nonce, word_of, words_of
 from scheduler.versions import Scan
 
 
@@ -63,15 +63,28 @@ class Commit(NamedTuple):
     def has_effects(self) -> bool:
         return bool(self.writes or self.children or self.cancels)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing but the end of the job."""
+        return not (self.reads or self.scans or self.has_effects or self.key or self.conflicts)
+
     def argv(self) -> list[Argument]:
         delivery = self.delivery
         argv: list[Argument] = [
-            delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
-            self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog, clock_of(self.written_ms),
+            delivery.job_id, self.name, delivery.queue, delivery.entry, delivery.token, delivery.attempt,
+            self.elapsed_ms, clock_of(self.written_ms), self.state, self.value,
         ]  # fmt: skip
-        scans = [(*scan, found) for scan, found in self.scans]
-        cancels = [(job_id,) for job_id in self.cancels]
-        add_lists(argv, (self.reads, scans, self.writes, self.entries, self.children, cancels))
+        if self.is_plain:
+            argv.append("")
+            return argv
+        lists: tuple[Sequence[Sequence[Argument]], ...] = (
+            self.reads, [(*scan, found) for scan, found in self.scans], self.writes, self.entries, self.children,
+            [(job_id,) for job_id in self.cancels],
+        )  # fmt: skip
+        argv += (" ".join([str(len(rows)) for rows in lists]), self.key, self.conflicts, self.catalog)
+        for rows in lists:
+            for row in rows:
+                argv.extend(row)
         return argv
 
 

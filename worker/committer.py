@@ -148,7 +148,7 @@ class _Answered:
 
 
 def _commit_bytes(commit: Commit) -> int:
-    if not (commit.reads or commit.scans or commit.has_effects):
+    if commit.is_plain:
         return len(commit.value)
     parts = (
         len(commit.reads)

@@ -3,10 +3,10 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 nonce, 3 worker's name, 4 n, then n times:
---         id, function, queue, idempotency key or '', entry, token, attempt, ms from its start to when this was written down,
---         state ('success' | 'failed'), result or error (msgpack), conflicts before this commit, version of the catalog,
---         when this was written down, Redis time in ms ('': now),
---         the lengths of six lists, joined by spaces ('': all are empty), then their rows:
+--         id, function, queue, entry, token, attempt, ms from its start to when this was written down, then Redis time in ms
+--         ('': now), state ('success' | 'failed'), result or error (msgpack),
+--         and the lengths of six lists, joined by spaces. '': nothing follows, for nearly all have nothing of it. Else:
+--         idempotency key or '', conflicts before this commit, version of the catalog, and the rows of the lists:
 --         reads     kind, key, the version seen (see versions.lua)
 --         scans     SCAN_ARGS, the ids found, joined by spaces
 --         writes    op ('put' | 'add' | 'del'), document id, data (msgpack, '' for 'del')
@@ -61,18 +61,21 @@ local function take_lists(job, lengths)
   for k = i + 1, #LISTS do
     job[LISTS[k]] = NONE
   end
-  job.plain = i == 0
-  return job
 end
 
 local function take_job()
-  local at = skip(14)
-  return take_lists({
-    id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], key = ARGV[at + 3], entry = ARGV[at + 4],
-    token = ARGV[at + 5], attempt = ARGV[at + 6], elapsed = tonumber(ARGV[at + 7]), state = ARGV[at + 8],
-    value = ARGV[at + 9], conflicts = tonumber(ARGV[at + 10]), catalog = ARGV[at + 11],
-    late = lateness(ARGV[at + 4], tonumber(ARGV[at + 7]), ARGV[at + 12]),
-  }, ARGV[at + 13])
+  local at = skip(11)
+  local entry, elapsed, lengths = ARGV[at + 3], tonumber(ARGV[at + 6]), ARGV[at + 10]
+  local job = {
+    id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], entry = entry, token = ARGV[at + 4], attempt = ARGV[at + 5],
+    elapsed = elapsed, late = lateness(entry, elapsed, ARGV[at + 7]), state = ARGV[at + 8], value = ARGV[at + 9],
+    plain = lengths == '', key = '', conflicts = 0,
+  }
+  if not job.plain then
+    job.key, job.conflicts, job.catalog = take(), tonumber(take()), take()
+    take_lists(job, lengths)
+  end
+  return job
 end
 
 local function marker_of(job)
@@ -168,8 +171,7 @@ local function end_job(job)
   redis.call('HDEL', NS .. 'status:' .. job.id, 'entry', 'sealed')
   complete(job.id, job.state, now, job.name, job.key, job.waiters, {
     'started', int(now - job.late - job.elapsed), 'worker', worker, 'attempts', job.attempt,
-    job.state == 'success' and 'result' or 'error', job.value,
-  })
+  }, job.value)
   if job.conflicts > 0 then
     count(job.name, 'conflicts', job.conflicts)
   end

@@ -36,7 +36,7 @@ for _, one in ipairs(lost) do
       redis.call('DEL', NS .. 'status:' .. one.id)
     end
     redis.call('HDEL', NS .. 'status:' .. one.id, 'token')
-    complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure, 'died', one.died })
+    complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'died', one.died }, failure)
     failed = failed + 1
   end
 end

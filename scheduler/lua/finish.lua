@@ -40,7 +40,7 @@ for i = 1, ends do
     local at = 3 + (i - 1) * ARGS
     local id, name, key, state, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], ARGV[at + 5]
     remove_member('running', id)
-    complete(id, state, now, name, key, waiters[i], { state == 'success' and 'result' or 'error', value })
+    complete(id, state, now, name, key, waiters[i], {}, value)
   end
 end
 write_gathered()

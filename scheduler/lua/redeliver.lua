@@ -129,7 +129,7 @@ for i, one in ipairs(lost) do
     end
     if (one.deaths >= cap and not one.sealed) or one.head == '' then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')
-      complete(one.id, 'failed', now, one.name, one.key, one.waiters, { 'error', failure })
+      complete(one.id, 'failed', now, one.name, one.key, one.waiters, {}, failure)
       failed = failed + 1
     elseif one.deaths > 1 and one.deaths < cap then
       redis.call('HDEL', NS .. 'status:' .. one.id, 'token', 'entry')

@@ -88,7 +88,7 @@ for i = 1, retries do
       redis.call('HSET', NS .. 'status:' .. id, 'retried', int(now)) -- a list that is being read knows that it has moved
       add_due(queue, id, soon + delay, now)
     else
-      complete(id, 'failed', now, name, ARGV[at + 9], deaths[i].waiters, { 'error', ARGV[at + 10] })
+      complete(id, 'failed', now, name, ARGV[at + 9], deaths[i].waiters, {}, ARGV[at + 10])
     end
   end
 end

@@ -1,7 +1,6 @@
 -- Final states are written here and nowhere else: record, listing, retention, counters, waiters (C5.1, C5.3).
 local DEFAULT_KEEP_MS = 7 * 24 * 3600 * 1000
 local TOMBSTONE_MS = 600 * 1000
-local MAILBOX_MS = 60 * 1000
 
 local kept, kept_apart = {}, {}
 
@@ -38,26 +37,23 @@ local function check_complete(name)
   look_at_stats(name)
 end
 
--- A mailbox of the wrong type gets nothing: no job may wait for its end because of it.
-local function post(mailbox, id)
-  if is_of('mail:' .. mailbox, 'list') then
-    redis.call('RPUSH', NS .. 'mail:' .. mailbox, id)
-    redis.call('PEXPIRE', NS .. 'mail:' .. mailbox, MAILBOX_MS)
-  end
-end
-
--- `key` is the job's idempotency key or ''; `waiters` what the status holds (false: none); `fields` is HSET's list.
-local function complete(id, state, now, name, key, waiters, fields)
+-- `key` is the job's idempotency key or ''; `waiters` what the status holds (false: none); `fields` is HSET's list; `value`,
+-- if there is one, the result of a success or the error of a failure.
+local function complete(id, state, now, name, key, waiters, fields, value)
   local status = NS .. 'status:' .. id
+  local keep = keep_ms(name) > 0
+  if keep and value then
+    fields[#fields + 1] = state == 'success' and 'result' or 'error'
+    fields[#fields + 1] = value
+  end
   redis.call('HSET', status, 'state', state, 'completed', int(now), unpack(fields))
-  if keep_ms(name) > 0 then
+  if keep then
     list_ended(id, state, now, name)
   else
-    redis.call('DEL', NS .. 'job:' .. id)
+    delete_key('job:' .. id)
     if key ~= '' then
-      redis.call('DEL', NS .. 'key:' .. key)
+      delete_key('key:' .. key)
     end
-    redis.call('HDEL', status, 'result', 'error')
     redis.call('PEXPIRE', status, TOMBSTONE_MS)
   end
   count(name, state, 1)

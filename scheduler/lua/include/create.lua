@@ -38,7 +38,6 @@ local function create(job, now, soon, nonce)
     set_string('key:' .. job.key, job.id)
   end
   if job.born == 'canceled' then
-    write_gathered() -- before it may be removed at once
     complete(job.id, 'canceled', now, job.name, job.key, false, {})
   elseif due > now or not make_ready(job.queue, job.id, spec, now, nonce) then
     add_due(job.queue, job.id, due, now)

@@ -1,7 +1,8 @@
 -- What the jobs of one call write to keys that they share, gathered and written together: for two hundred jobs one command
 -- costs what three do. Whoever includes this calls write_gathered() before it returns or raises.
 local CHUNK = 1000 -- arguments, below unpack's limit
-local dropped, strings, scores, removed, increments = {}, {}, {}, {}, {}
+local MAILBOX_MS = 60 * 1000
+local dropped, strings, deleted, scores, removed, increments, mail = {}, {}, {}, {}, {}, {}, {}
 
 local function drop_entry(queue, entry)
   local entries = dropped[queue] or {}
@@ -13,6 +14,11 @@ end
 local function set_string(key, value)
   strings[#strings + 1] = NS .. key
   strings[#strings + 1] = value
+end
+
+-- DEL; what a call sets and deletes is gone in the end.
+local function delete_key(key)
+  deleted[#deleted + 1] = NS .. key
 end
 
 -- ZADD; `score` is printed already.
@@ -37,31 +43,45 @@ local function add_count(hash, field, by)
   fields[field] = (fields[field] or 0) + by
 end
 
+-- RPUSH: who waits for a job's end is told.
+local function post(mailbox, id)
+  local ids = mail[mailbox] or {}
+  mail[mailbox] = ids
+  ids[#ids + 1] = id
+end
+
+local function in_chunks(list, write)
+  for first = 1, #list, CHUNK do
+    write(unpack(list, first, math.min(first + CHUNK - 1, #list)))
+  end
+end
+
 local function write_gathered()
   for queue, entries in pairs(dropped) do
-    for first = 1, #entries, CHUNK do
-      local last = math.min(first + CHUNK - 1, #entries)
-      redis.call('XACK', NS .. 'ready:' .. queue, GROUP, unpack(entries, first, last))
-      redis.call('XDEL', NS .. 'ready:' .. queue, unpack(entries, first, last))
-    end
+    in_chunks(entries, function(...)
+      redis.call('XACK', NS .. 'ready:' .. queue, GROUP, ...)
+      redis.call('XDEL', NS .. 'ready:' .. queue, ...)
+    end)
   end
-  for first = 1, #strings, CHUNK do
-    redis.call('MSET', unpack(strings, first, math.min(first + CHUNK - 1, #strings)))
-  end
+  in_chunks(strings, function(...) redis.call('MSET', ...) end)
+  in_chunks(deleted, function(...) redis.call('DEL', ...) end)
   for set, flat in pairs(scores) do
-    for first = 1, #flat, CHUNK do
-      redis.call('ZADD', NS .. set, unpack(flat, first, math.min(first + CHUNK - 1, #flat)))
-    end
+    in_chunks(flat, function(...) redis.call('ZADD', NS .. set, ...) end)
   end
   for set, members in pairs(removed) do
-    for first = 1, #members, CHUNK do
-      redis.call('ZREM', NS .. set, unpack(members, first, math.min(first + CHUNK - 1, #members)))
-    end
+    in_chunks(members, function(...) redis.call('ZREM', NS .. set, ...) end)
   end
   for hash, fields in pairs(increments) do
     for field, by in pairs(fields) do
       redis.call('HINCRBY', NS .. hash, field, int(by))
     end
   end
-  dropped, strings, scores, removed, increments = {}, {}, {}, {}, {}
+  -- At last, for it has to look first: a mailbox of the wrong type gets nothing, no job may wait for its end because of it.
+  for mailbox, ids in pairs(mail) do
+    if is_of('mail:' .. mailbox, 'list') then
+      in_chunks(ids, function(...) redis.call('RPUSH', NS .. 'mail:' .. mailbox, ...) end)
+      redis.call('PEXPIRE', NS .. 'mail:' .. mailbox, MAILBOX_MS)
+    end
+  end
+  dropped, strings, deleted, scores, removed, increments, mail = {}, {}, {}, {}, {}, {}, {}
 end
