@@ -5,10 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+_R = TypeVar("_R", contravariant=True)
+
+
+class Receiver(Protocol[_R]):
+    """Whoever waits for the reply to an item; a future is one."""
+
+    def done(self) -> bool:
+        """Whether it waits no more."""
+
+    def set_result(self, reply: _R, /) -> None:
+        """The reply is here."""
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """There is none, for this reason."""
 
 
 class Batcher(Generic[T, R]):
@@ -35,16 +49,20 @@ class Batcher(Generic[T, R]):
         self._weight = weight
         self._most = most
         self._alone_on = alone_on
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting: deque[tuple[T, Receiver[R]]] = deque()
         self._flusher: asyncio.Task[None] | None = None
 
     def submit(self, item: T) -> asyncio.Future[R]:
         """Hand over an item; the future has its reply. Cancelling the future does not take the item back."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self.hand(item, future)
+        return future
+
+    def hand(self, item: T, receiver: Receiver[R]) -> None:
+        """Hand over an item; `receiver` gets its reply."""
+        self._waiting.append((item, receiver))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
-        return future
 
     async def drain(self) -> None:
         """Wait until all that was handed over has been answered."""
@@ -58,7 +76,7 @@ class Batcher(Generic[T, R]):
         finally:
             self._flusher = None
 
-    async def _settle(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+    async def _settle(self, batch: list[tuple[T, Receiver[R]]]) -> None:
         try:
             replies = await self._send([item for item, _ in batch])
             if len(replies) != len(batch):
@@ -68,15 +86,15 @@ class Batcher(Generic[T, R]):
                 for one in batch:
                     await self._settle([one])
                 return
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+            for _, receiver in batch:
+                if not receiver.done():
+                    receiver.set_exception(error)
         else:
-            for (_, future), reply in zip(batch, replies, strict=True):
-                if not future.done():
-                    future.set_result(reply)
+            for (_, receiver), reply in zip(batch, replies, strict=True):
+                if not receiver.done():
+                    receiver.set_result(reply)
 
-    def _take(self) -> list[tuple[T, asyncio.Future[R]]]:
+    def _take(self) -> list[tuple[T, Receiver[R]]]:
         batch, weight = [self._waiting.popleft()], 0
         weight = self._weight(batch[0][0])
         while self._waiting and len(batch) < self._limit:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from functools import singledispatch
+from functools import cached_property, singledispatch
 from typing import Any, ParamSpec, TypeVar, cast
 
 from scheduler.call import Call
-from scheduler.context import ActionContext, ActionDatabase, Context, MutationContext, QueryContext
+from scheduler.context import ActionContext, ActionDatabase, Context, Log, MutationContext, QueryContext
 from scheduler.db import BlockingDatabase, BlockingDatabaseReader, BlockingSystemTables, SystemTables
 from scheduler.function import AnyFunction, Function
 from scheduler.ids import JobId
@@ -94,11 +94,21 @@ class BlockingMutationContext:
         self.job_id = inner.job_id
         self.now = inner.now
         self.attempt = inner.attempt
-        self.log = inner.log
-        self.db = BlockingDatabase(
+
+    @cached_property
+    def log(self) -> Log:
+        return self._inner.log
+
+    @cached_property
+    def db(self) -> BlockingDatabase:
+        inner, bridge = self._inner, self._bridge
+        return BlockingDatabase(
             inner.documents, _BridgedReader(inner.reader, bridge), _BridgedSystem(inner.db.system, bridge)
         )
-        self.scheduler: BlockingScheduling = _BridgedScheduling(inner.scheduler, bridge)
+
+    @cached_property
+    def scheduler(self) -> BlockingScheduling:
+        return _BridgedScheduling(self._inner.scheduler, self._bridge)
 
     @property
     def sql(self) -> Any:
@@ -140,9 +150,18 @@ class BlockingActionContext:
         self._bridge = bridge
         self.job_id = inner.job_id
         self.attempt = inner.attempt
-        self.log = inner.log
-        self.db = BlockingActionDatabase(inner.db, bridge)
-        self.scheduler: BlockingScheduling = _BridgedScheduling(inner.scheduler, bridge)
+
+    @cached_property
+    def log(self) -> Log:
+        return self._inner.log
+
+    @cached_property
+    def db(self) -> BlockingActionDatabase:
+        return BlockingActionDatabase(self._inner.db, self._bridge)
+
+    @cached_property
+    def scheduler(self) -> BlockingScheduling:
+        return _BridgedScheduling(self._inner.scheduler, self._bridge)
 
     @property
     def now(self) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from scheduler import due, values
+from scheduler import due
 from scheduler.envelope import enclose
 from scheduler.errors import InvalidOption, LimitExceeded
 from scheduler.ids import JobId, parse_job_id
 from scheduler.settings import DEFAULT_QUEUE, check_key, check_queue
+from scheduler.spec import pack_head
 
 if TYPE_CHECKING:
     from scheduler.function import AnyFunction
@@ -121,21 +121,12 @@ def make_request(call: Call, job_id: JobId, when: due.Due, sender: Sender, *, qu
     options = call.options
     queue = options.queue or queue or DEFAULT_QUEUE
     key, parent = options.idempotency_key or "", sender.parent
-    head = _packed_names(queue, call.name, kind, parent) + (values.pack(key, "spec") if key else _NO_KEY)
+    head = pack_head(queue, call.name, kind, parent, key)
     body = call.packed_args
     if sender.keyring is not None:
         not_before_ms = when.ms if when.mode == "at" else sender.since_ms + when.ms
         body = enclose(sender.keyring, job_id, head, body, not_before_ms)
     return Request(job_id, queue, call.name, when.mode, when.ms, parent, key, "", head + body)
-
-
-@lru_cache(maxsize=1024)
-def _packed_names(*names: str) -> bytes:
-    """The same for all jobs of a function, as long as nobody schedules them but one client or one job."""
-    return b"".join([values.pack(name, "spec") for name in names])
-
-
-_NO_KEY: Final = values.pack("", "spec")
 
 
 def check_size(call: Call, limit_bytes: int) -> None:

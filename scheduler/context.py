@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import cached_property
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 from scheduler.call import Call, Request
@@ -34,7 +35,7 @@ SEALED = "sealed"
 
 _FINAL = frozenset(state.value for state in JobState if state.final)
 
-_log = logging.getLogger("duestream.job")
+JOB_LOG = logging.getLogger("duestream.job")
 
 
 class Host(Protocol):
@@ -211,15 +212,31 @@ class MutationContext:
         self._scope = Scope()
         self._host = host
         self._transaction = transaction
+        self._name = name
+        self._is_job = is_job
         self.job_id = JobId(job_id)
         self.now = now_ms
         self.attempt = attempt
-        self.log = job_log(job_id, name, attempt)
         self.reader = host.reader()
-        self.documents = Documents(transaction, host.tables, host.producer.ids)
-        self.db = self._database()
-        self.scheduler = MutationScheduling(
-            host, transaction, self.reader, job_id, self.log, now_ms=now_ms, is_job=is_job
+
+    # Made when they are asked for: many a handler needs none of them.
+
+    @cached_property
+    def log(self) -> Log:
+        return job_log(self.job_id, self._name, self.attempt)
+
+    @cached_property
+    def documents(self) -> Documents:
+        return Documents(self._transaction, self._host.tables, self._host.producer.ids)
+
+    @cached_property
+    def db(self) -> Database:
+        return Database(self.documents, self.reader, _TransactionSystem(self._host, self._transaction, self.reader))
+
+    @cached_property
+    def scheduler(self) -> MutationScheduling:
+        return MutationScheduling(
+            self._host, self._transaction, self.reader, self.job_id, self.log, now_ms=self.now, is_job=self._is_job
         )
 
     async def run_mutation(self, function: Function[Any, P, R, Any], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -251,7 +268,7 @@ class MutationContext:
         inner = copy.copy(self)
         inner._level, inner._scope = self._level + 1, scope  # noqa: SLF001  its own kind
         inner.documents, inner.scheduler = self.documents.within(scope), self.scheduler.within(scope)
-        inner.db = inner._database()  # noqa: SLF001
+        inner.__dict__.pop("db", None)  # it has the documents of the outer one
         return inner
 
     @property
@@ -264,9 +281,6 @@ class MutationContext:
         raise InvalidCall(
             "ctx.sql: this mutation has no transaction= (@app.mutation(transaction=SqlTransaction(engine)))"
         )
-
-    def _database(self) -> Database:
-        return Database(self.documents, self.reader, _TransactionSystem(self._host, self._transaction, self.reader))
 
     def _check_nested(self, function: AnyFunction) -> None:
         if function.transaction is not None:
@@ -326,9 +340,19 @@ class ActionContext:
         self._host = host
         self.job_id = JobId(job_id)
         self.attempt = attempt
-        self.log = job_log(job_id, name, attempt)
-        self.db = ActionDatabase(_ActionSystem(host))
-        self.scheduler = ActionScheduling(host, job_id)
+        self._name = name
+
+    @cached_property
+    def log(self) -> Log:
+        return job_log(self.job_id, self._name, self.attempt)
+
+    @cached_property
+    def db(self) -> ActionDatabase:
+        return ActionDatabase(_ActionSystem(self._host))
+
+    @cached_property
+    def scheduler(self) -> ActionScheduling:
+        return ActionScheduling(self._host, self.job_id)
 
     @property
     def now(self) -> int:
@@ -368,7 +392,7 @@ class ActionContext:
 
 def job_log(job_id: str, name: str, attempt: int) -> Log:
     """A logger for one start of one job."""
-    return logging.LoggerAdapter(_log, {"job_id": job_id, "function": name, "attempt": attempt})
+    return logging.LoggerAdapter(JOB_LOG, {"job_id": job_id, "function": name, "attempt": attempt})
 
 
 Context = MutationContext | QueryContext | ActionContext

@@ -64,6 +64,17 @@ def add_rows(argv: list[Argument], *lists: Sequence[Sequence[Argument]]) -> None
             argv.extend(row)
 
 
+def add_lists(argv: list[Argument], lists: Sequence[Sequence[Sequence[Argument]]]) -> None:
+    """Several lists as `commit` takes them: their lengths as one argument, '' where all are empty, then all rows."""
+    if not any(lists):
+        argv.append("")
+        return
+    argv.append(" ".join(str(len(rows)) for rows in lists))
+    for rows in lists:
+        for row in rows:
+            argv.extend(row)
+
+
 def word_of(reply: bytes) -> Word:
     """Read one word of a reply."""
     return _WORDS[reply]

@@ -71,7 +71,12 @@ class Transaction:
 
     def with_effects(self, commit: Commit) -> Commit:
         """The commit with what was read and all that is to be done."""
-        return self.effects.with_effects(commit)
+        return self.effects.with_effects(commit) if self._is_used else commit
+
+    @property
+    def _is_used(self) -> bool:
+        """Whether there is anything that a commit has to know of."""
+        return bool(self._versions or self._scans or self._writes or self._children or self._cancels)
 
     @property
     def effects(self) -> Effects:

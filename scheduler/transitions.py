@@ -16,7 +16,7 @@ from scheduler.digits import count_of
 from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.keyring import Keyring
 from scheduler.leases import DEFAULT_MAX_DELIVERIES
-from scheduler.script_call import Argument, Transition, Word, add_rows, clock_of, nonce, word_of, words_of
+from scheduler.script_call import Argument, Transition, Word, add_lists, clock_of, nonce, word_of, words_of
 from scheduler.versions import Scan
 
 
@@ -69,10 +69,9 @@ class Commit(NamedTuple):
             delivery.job_id, self.name, delivery.queue, self.key, delivery.entry, delivery.token, delivery.attempt,
             self.elapsed_ms, self.state, self.value, self.conflicts, self.catalog, clock_of(self.written_ms),
         ]  # fmt: skip
-        add_rows(argv, self.reads, [(*scan, found) for scan, found in self.scans])
-        add_rows(argv, self.writes, self.entries, self.children)
-        argv.append(len(self.cancels))
-        argv.extend(self.cancels)
+        scans = [(*scan, found) for scan, found in self.scans]
+        cancels = [(job_id,) for job_id in self.cancels]
+        add_lists(argv, (self.reads, scans, self.writes, self.entries, self.children, cancels))
         return argv
 
 
@@ -261,9 +260,18 @@ def cancel(job_ids: Sequence[str], clock_ms: int | None = None) -> Transition[li
     )
 
 
-def prune(limit: int, clock_ms: int | None = None) -> Transition[tuple[int, bool]]:
-    """Remove at most `limit` records. Reads how many went, and whether there may be more."""
-    return Transition(scripts.load("prune"), [clock_of(clock_ms), limit], lambda r: (int(r[0]), bool(r[1])))
+class Pruned(NamedTuple):
+    """How many records went, whether there may be more, and the time that the next call is to be told."""
+
+    removed: int
+    more: bool
+    passed_ms: int
+
+
+def prune(limit: int, clock_ms: int | None = None, passed_ms: int | None = None) -> Transition[Pruned]:
+    """Remove at most `limit` records; `passed_ms` as the call before has told it, None to begin with the first."""
+    argv = [clock_of(clock_ms), limit, "" if passed_ms is None else passed_ms]
+    return Transition(scripts.load("prune"), argv, lambda r: Pruned(int(r[0]), bool(r[1]), int(r[2])))
 
 
 def renew(

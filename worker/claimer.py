@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ from worker.persistence import Persistence
 BLOCK_S = 10.0
 """How long one read waits for work, in seconds."""
 
-_ATTEMPT = re.compile(rb"[0-9]{1,15}")
+_ATTEMPT_DIGITS = 15
 _FAKE_POLL_S = 0.01
 _GROUP_GONE = ("NOGROUP", "UNBLOCKED", "no longer exists")
 _log = logging.getLogger("duestream.claimer")
@@ -84,16 +83,16 @@ class Claimer:
         return held
 
     def _hold(self, queue: str, entry: bytes, pairs: Any) -> Held:
-        fields = dict(zip(pairs[::2], pairs[1::2], strict=True)) if pairs else {}
-        attempt = fields.get(b"attempt", b"")
+        found = dict(zip(pairs[::2], pairs[1::2], strict=True)) if pairs else {}
+        job_id, token, attempt = found.get(b"job", b""), found.get(b"token", b""), found.get(b"attempt", b"")
         delivery = Delivery(
-            fields.get(b"job", b"").decode(errors="replace"),
+            job_id.decode("utf-8", "replace"),
             queue,
             entry.decode(),
-            fields.get(b"token", b"").decode(errors="replace"),
-            int(attempt) if _ATTEMPT.fullmatch(attempt) else 1,
+            token.decode("utf-8", "replace"),
+            int(attempt) if attempt.isdigit() and len(attempt) <= _ATTEMPT_DIGITS else 1,
         )
-        return _with_spec(Held(delivery, None, poison=fields.get(b"poison")), fields.get(b"spec"))
+        return _with_spec(Held(delivery, None, poison=found.get(b"poison")), found.get(b"spec"))
 
     async def _fetch_large(self, held: list[Held]) -> None:
         """Specs too large for the entry, in one call."""

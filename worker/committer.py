@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from scheduler import transitions
@@ -71,31 +69,22 @@ class Committer:
     def commit(self, held: Held, commit: Commit) -> None:
         """End a mutation."""
         batcher = self._effects if commit.has_effects else self._commits
-        batcher.submit(self._encrypted(commit)).add_done_callback(partial(self._done, held))
+        batcher.hand(self._encrypted(commit), _Answered(held, self._answered))
 
     def finish(self, held: Held, finish: Finish) -> None:
         """End an action."""
-        self._finishes.submit(self._encrypted(finish)).add_done_callback(partial(self._done, held))
+        self._finishes.hand(self._encrypted(finish), _Answered(held, self._answered))
 
     def retry(self, held: Held, retry: Retry) -> None:
         """Give a delivery back."""
         if self._cipher is not None and retry.death:
             retry = retry._replace(death=self._cipher.encrypt(retry.delivery.job_id, "error", retry.death))
-        self._retries.submit(retry).add_done_callback(partial(self._done, held))
+        self._retries.hand(retry, _Answered(held, self._answered))
 
     async def drain(self) -> None:
         """Wait until all that was handed over has been answered."""
         for batcher in (self._effects, self._commits, self._finishes, self._retries):
             await batcher.drain()
-
-    def _done(self, held: Held, answer: asyncio.Future[Word]) -> None:
-        error = None if answer.cancelled() else answer.exception()
-        if answer.cancelled() or error is not None:
-            # The lease runs out, and the delivery comes back: nothing is lost, and nothing happened.
-            _log.error("not committed job_id=%s function=%s", held.delivery.job_id, held.name, exc_info=error)
-            self._answered(held, Word.LOST)
-        else:
-            self._answered(held, answer.result())
 
     def _encrypted(self, ended: Ended) -> Ended:
         """The same with its result or error encrypted, once for all times that it is sent."""
@@ -133,7 +122,34 @@ class Committer:
         )
 
 
+class _Answered:
+    """Tells what became of one delivery."""
+
+    __slots__ = ("_answered", "_held")
+
+    def __init__(self, held: Held, answered: Answer) -> None:
+        self._held = held
+        self._answered = answered
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, word: Word, /) -> None:
+        try:
+            self._answered(self._held, word)
+        except Exception:  # noqa: BLE001  a bug of ours must not stop the others
+            _log.exception("job_id=%s: its answer was not taken", self._held.delivery.job_id)
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """The lease runs out, and the delivery comes back: nothing is lost, and nothing happened."""
+        held = self._held
+        _log.error("not committed job_id=%s function=%s", held.delivery.job_id, held.name, exc_info=error)
+        self._answered(held, Word.LOST)
+
+
 def _commit_bytes(commit: Commit) -> int:
+    if not (commit.reads or commit.scans or commit.has_effects):
+        return len(commit.value)
     parts = (
         len(commit.reads)
         + sum(scan.most for scan, _ in commit.scans)

@@ -15,10 +15,11 @@ from scheduler.errors import InvalidArguments, InvalidCall, LimitExceeded
 from scheduler.function import AnyFunction
 from scheduler.sql_context import SqlContext
 from scheduler.transaction import Conflict, Transaction
-from worker.delivery import Held, Interruption
+from worker.delivery import Held
 from worker.ended import Conflicted, Ended, Interrupted, Raised, Returned
 from worker.isolation import Isolation
 from worker.threads import run_in
+from worker.time_limits import TimeLimits
 from worker.unit import Unit
 
 
@@ -36,6 +37,7 @@ class Executor:
         self._threads = self._pool()
         self._loop = asyncio.get_running_loop()
         self._bridge = Bridge(self._loop)
+        self._limits = TimeLimits(self._loop)
         self._result_bytes = result_bytes
         self._isolation = isolation
 
@@ -137,10 +139,13 @@ class Executor:
     def close(self) -> None:
         """Start no more threads; those that run are not waited for."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._limits.close()
 
     async def _bound(self, held: Held, function: AnyFunction, ctx: Context, unit: Unit | None = None) -> Ended:
         assert held.spec is not None
         args, kwargs = function.parameters.bind(tuple(held.spec.args), held.spec.kwargs)
+        if function.is_async and unit is None:
+            return self._pack(await function.handler(ctx, *args, **kwargs))
         return self._pack(await self.call(function, ctx, args, kwargs, unit))
 
     async def _run(
@@ -153,12 +158,11 @@ class Executor:
         if held.interruption is not None:
             return Interrupted(held.interruption)
         held.entered = True
-        limit: asyncio.TimerHandle | None = None
         try:
             if prepare is not None:
                 await prepare()
                 held.entered = True  # it begins now
-            limit = self._loop.call_later(function.timeout_s, held.interrupt, Interruption.TIME_LIMIT)
+            self._limits.start(held, function.timeout_s)
             ended = await call()
         except Conflict:
             ended = Conflicted()
@@ -167,8 +171,7 @@ class Executor:
         except BaseException as error:  # noqa: BLE001  whatever a handler raises, SystemExit too, is its own job's end
             ended = Raised(error)
         finally:
-            if limit is not None:
-                limit.cancel()
+            self._limits.end(held, function.timeout_s)
             held.entered = False  # what follows is not cut off by a cancel
         if held.interruption is None:
             return ended
@@ -176,10 +179,15 @@ class Executor:
         return Interrupted(held.interruption)
 
     def _pack(self, result: Any) -> Returned:
+        if result is None:
+            return _NOTHING
         packed = values.pack(result, "result")
         if len(packed) > self._result_bytes:
             raise LimitExceeded(f"result: takes {len(packed):,} bytes, the limit is {self._result_bytes:,}")
         return Returned(packed)
+
+
+_NOTHING = Returned(values.pack(None, "result"))
 
 
 def _uncancel() -> None:

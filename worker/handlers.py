@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from scheduler.app import App
 from scheduler.effects import Effects
 from scheduler.transaction import Transaction
@@ -28,9 +30,9 @@ class Handlers:
         self._host = host
         self._inbox = inbox
 
-    async def run(self, held: Held) -> Next:
+    def run(self, held: Held) -> Awaitable[Next]:
         """Run an action that has begun, or start a mutation once."""
-        return await (self._run_action(held) if held.begun else self._run_mutation(held))
+        return self._run_action(held) if held.begun else self._run_mutation(held)
 
     async def _run_action(self, held: Held) -> Next:
         assert held.function is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from scheduler.context import job_log
+from scheduler.context import JOB_LOG, job_log
 from scheduler.job import JobError
 from scheduler.script_call import Word
 from scheduler.transitions import Retry
@@ -14,6 +14,8 @@ from worker.logs import FAILURE
 
 def log_answer(held: Held, word: Word) -> None:
     """What became of a delivery, once Redis has said so."""
+    if held.failure is None and word in (Word.OK, Word.ALREADY) and not JOB_LOG.isEnabledFor(logging.DEBUG):
+        return
     log = job_log(held.delivery.job_id, held.name, held.attempt)
     if word is Word.CONFLICT:
         log.debug("conflict: what it read has changed, it starts again")
@@ -30,7 +32,7 @@ def log_answer(held: Held, word: Word) -> None:
         told.warning("failed: %s: %s", held.failure.type, held.failure.message)
         if held.failure.traceback:
             log.debug("%s", held.failure.traceback.rstrip())
-    elif log.isEnabledFor(logging.DEBUG):
+    else:
         log.debug("ended after %d ms", held.elapsed_ms())
 
 

@@ -216,10 +216,10 @@ def _storable(text: str) -> str:
 def _commit(
     held: Held, state: JobState, value: bytes, transaction: Transaction | Effects | None, *, effects: bool = True
 ) -> Commit:
-    commit = Commit(
-        held.delivery._replace(attempt=held.attempt), held.name, held.key, held.elapsed_ms(), state, value,
-        conflicts=held.conflicts,
-    )  # fmt: skip
+    delivery, attempt = held.delivery, held.attempt
+    if delivery.attempt != attempt:
+        delivery = delivery._replace(attempt=attempt)
+    commit = Commit(delivery, held.name, held.key, held.elapsed_ms(), state, value, conflicts=held.conflicts)
     if transaction is None:
         return commit
     return transaction.with_effects(commit) if effects else transaction.with_reads(commit)

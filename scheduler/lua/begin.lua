@@ -9,12 +9,14 @@
 -- Cost  O(n log running). Caller: worker, one call for all actions of a claim.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: deliver
 
 local ARGS = 5
 local now = read_clock()
 local worker, lease_ms, count = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local lease_end = int(now + lease_ms)
 local replies, seen, streams = {}, {}, {}
 
 local function has_stream(queue)
@@ -50,9 +52,10 @@ for i = 1, count do
     redis.call('HSET', NS .. 'status:' .. id, 'state', 'inProgress', 'started', int(now), 'worker', worker,
       'attempts', attempt)
     redis.call('HDEL', NS .. 'status:' .. id, 'entry')
-    redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)
+    add_score('running', lease_end, id)
   elseif replies[i] == 'ALREADY' then
     redis.call('HSET', NS .. 'status:' .. ARGV[5 + (i - 1) * ARGS], 'worker', worker)
   end
 end
+write_gathered()
 return replies

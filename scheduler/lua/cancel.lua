@@ -8,6 +8,7 @@
 -- Cost  O(ids log due). Caller: Scheduler, ctx.scheduler of actions.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats
@@ -29,4 +30,5 @@ end
 for i, job in ipairs(jobs) do
   withdraw(outcomes[i], job, now)
 end
+write_gathered()
 return outcomes

@@ -5,13 +5,14 @@
 -- ARGV  1 clock in ms or '', 2 nonce, 3 worker's name, 4 n, then n times:
 --         id, function, queue, idempotency key or '', entry, token, attempt, ms from its start to when this was written down,
 --         state ('success' | 'failed'), result or error (msgpack), conflicts before this commit, version of the catalog,
---         when this was written down, Redis time in ms ('': now)
---         reads,    then for each: kind, key, the version seen (see versions.lua)
---         scans,    then for each: SCAN_ARGS, the ids found, joined by spaces
---         writes,   then for each: op ('put' | 'add' | 'del'), document id, data (msgpack, '' for 'del')
---         entries,  then for each: op ('add' | 'del'), index after the prefix, document id, sort key of the values
---         children, then for each: CREATE_ARGS (see create.lua)
---         cancels,  then for each: id
+--         when this was written down, Redis time in ms ('': now),
+--         the lengths of six lists, joined by spaces ('': all are empty), then their rows:
+--         reads     kind, key, the version seen (see versions.lua)
+--         scans     SCAN_ARGS, the ids found, joined by spaces
+--         writes    op ('put' | 'add' | 'del'), document id, data (msgpack, '' for 'del')
+--         entries   op ('add' | 'del'), index after the prefix, document id, sort key of the values
+--         children  CREATE_ARGS (see create.lua)
+--         cancels   id
 --       A mutation that an action runs at once is no job of its own: its id, queue, key and entry are '', and a marker named
 --       by its token takes the place of the record.
 -- Returns n words: OK; ALREADY, this delivery was committed before; LOST, it is another's, the job ended, or its status is damaged;
@@ -21,6 +22,7 @@
 -- Cost  O(n log done + reads + documents found + writes + children). Caller: Committer.
 -- Memory: refused as a whole when the server is full, unless no job of the call writes, schedules or cancels (the caller chooses)
 -- include: base
+-- include: gathered
 -- include: arguments
 -- include: job
 -- include: spec
@@ -46,16 +48,31 @@ local function lateness(entry, elapsed, written)
   return math.max(0, math.min(now - (tonumber(written) or now), longest))
 end
 
+local LISTS = { 'reads', 'scans', 'writes', 'entries', 'children', 'cancels' }
+local WIDTHS = { 3, SCAN_ARGS + 1, 3, 4, CREATE_ARGS, 1 }
+local NONE = {} -- shared, and never written
+
+local function take_lists(job, lengths)
+  local i = 0
+  for length in lengths:gmatch('%d+') do
+    i = i + 1
+    job[LISTS[i]] = take_rows(WIDTHS[i], tonumber(length))
+  end
+  for k = i + 1, #LISTS do
+    job[LISTS[k]] = NONE
+  end
+  job.plain = i == 0
+  return job
+end
+
 local function take_job()
-  local at = skip(13)
-  return {
+  local at = skip(14)
+  return take_lists({
     id = ARGV[at], name = ARGV[at + 1], queue = ARGV[at + 2], key = ARGV[at + 3], entry = ARGV[at + 4],
     token = ARGV[at + 5], attempt = ARGV[at + 6], elapsed = tonumber(ARGV[at + 7]), state = ARGV[at + 8],
     value = ARGV[at + 9], conflicts = tonumber(ARGV[at + 10]), catalog = ARGV[at + 11],
     late = lateness(ARGV[at + 4], tonumber(ARGV[at + 7]), ARGV[at + 12]),
-    reads = take_list(3), scans = take_list(SCAN_ARGS + 1), writes = take_list(3), entries = take_list(4),
-    children = take_list(CREATE_ARGS), cancels = take_list(1),
-  }
+  }, ARGV[at + 13])
 end
 
 local function marker_of(job)
@@ -131,6 +148,9 @@ local function check(job)
     look_at_queue(job.queue)
     check_complete(job.name)
   end
+  if job.plain then
+    return word
+  end
   word = check_reads(job)
   if word == 'OK' then
     check_effects(job)
@@ -204,12 +224,14 @@ local function write_documents(job)
 end
 
 local function write(job)
-  write_documents(job)
-  for _, child in ipairs(job.children) do
-    create(child, now, soon)
-  end
-  for _, cancel in ipairs(job.cancels) do
-    withdraw(cancel[1], cancel[2], now)
+  if not job.plain then
+    write_documents(job)
+    for _, child in ipairs(job.children) do
+      create(child, now, soon, nonce)
+    end
+    for _, cancel in ipairs(job.cancels) do
+      withdraw(cancel[1], cancel[2], now)
+    end
   end
   end_job(job)
 end
@@ -226,6 +248,7 @@ for i = 1, commits do
   local checked, word = pcall(check, job)
   if not checked then
     -- Those before it are committed: what they have made due goes on, and the promoter is woken for the rest.
+    write_gathered()
     settle_queues(now, nonce)
     error(word, 0)
   end
@@ -234,5 +257,6 @@ for i = 1, commits do
     write(job)
   end
 end
+write_gathered()
 settle_queues(now, nonce)
 return replies

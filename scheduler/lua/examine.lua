@@ -10,6 +10,7 @@
 -- Cost  O(rows). Caller: `duestream doctor`.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats

@@ -7,6 +7,7 @@
 -- Cost  O(failed log done). Caller: Janitor.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats
@@ -39,5 +40,6 @@ for _, one in ipairs(lost) do
     failed = failed + 1
   end
 end
+write_gathered()
 local head = redis.call('ZRANGE', running, 0, 0, 'WITHSCORES')[2]
 return { failed, head and int(math.max(0, tonumber(head) - now)) or '' }

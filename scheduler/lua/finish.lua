@@ -9,6 +9,7 @@
 -- Cost  O(n log done). Caller: Committer.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: stats
 -- include: complete
@@ -38,8 +39,9 @@ for i = 1, ends do
   if replies[i] == 'OK' then
     local at = 3 + (i - 1) * ARGS
     local id, name, key, state, value = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4], ARGV[at + 5]
-    redis.call('ZREM', NS .. 'running', id)
+    remove_member('running', id)
     complete(id, state, now, name, key, waiters[i], { state == 'success' and 'result' or 'error', value })
   end
 end
+write_gathered()
 return replies

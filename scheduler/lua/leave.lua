@@ -7,6 +7,7 @@
 -- Cost  O(deliveries held). Caller: Presence, as the last call of a graceful stop.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: deliver
 -- include: fields
@@ -33,6 +34,7 @@ for q = 5, #ARGV do
         back = back + 1
       end
     end
+    write_gathered()
     -- A consumer with pending entries would take them with it without a word.
     if #entries < LIMIT then
       redis.call('XGROUP', 'DELCONSUMER', stream, GROUP, worker)

@@ -16,6 +16,7 @@
 -- Cost  O(rows). Caller: `duestream doctor --fix`.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats
@@ -29,11 +30,6 @@
 
 local now = read_clock()
 local nonce, lease_ms = ARGV[2], tonumber(ARGV[3])
-
-local function list_ended(job, state, completed)
-  redis.call('ZADD', NS .. 'done:' .. state, int(completed), job.id)
-  redis.call('ZADD', NS .. 'expiry', int(completed + keep_ms(job.name or '')), job.id)
-end
 
 local function run_again(job)
   redis.call('HDEL', NS .. 'status:' .. job.id, 'token', 'entry')
@@ -70,7 +66,7 @@ local function mend_job(id, place)
   elseif word == 'UNWATCHED' then
     redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)
   elseif word == 'UNLISTED' then
-    list_ended(job, job.status[1], tonumber(job.status[4] or '') or now)
+    list_ended(id, job.status[1], tonumber(job.status[4] or '') or now, job.name or '')
   elseif word == 'STATUS' then
     return mend_by_place(job)
   elseif word == 'SPEC' then
@@ -83,6 +79,7 @@ local function mend_entry(queue, entry)
   local word, id = judge_entry(queue, entry)
   if word ~= 'OK' then
     drop_entry(queue, entry)
+    write_gathered() -- the job is judged by what is there
   end
   if word == 'STRANDED' then
     mend_job(id, '')
@@ -116,5 +113,6 @@ local reply = {}
 for i = 4, #ARGV, 3 do
   reply[#reply + 1] = mends[ARGV[i]](ARGV[i + 1], ARGV[i + 2])
 end
+write_gathered()
 settle_queues(now, nonce)
 return reply

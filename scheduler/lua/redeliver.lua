@@ -14,6 +14,7 @@
 -- Cost  O(entries). Caller: Janitor.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: spec
 -- include: stats
@@ -141,5 +142,6 @@ for i, one in ipairs(lost) do
     end
   end
 end
+write_gathered()
 settle_queues(now, nonce)
 return { redelivered, failed, held, more }

@@ -11,6 +11,7 @@
 -- Cost  O(n log due). Caller: Committer.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: stats
 -- include: death
@@ -73,5 +74,6 @@ for i = 1, retries do
     end
   end
 end
+write_gathered()
 settle_queues(now, nonce)
 return replies

@@ -8,6 +8,7 @@
 -- Cost  O(n log due). Caller: Beginner, before it starts any of them.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: deliver
 -- include: due
@@ -40,5 +41,6 @@ for i = 1, count do
     add_due(queue, id, soon + delay, now)
   end
 end
+write_gathered()
 settle_queues(now, nonce)
 return replies

@@ -36,6 +36,7 @@ complete = _of("include/complete", "finish")
 create = _of("include/create", "schedule")
 deliver = _of("include/deliver", "schedule", "retry", "cancel")
 due = _of("include/due", "promote")
+gathered = _of("include/gathered", "finish")
 entry = _of("include/entry", "commit_documents", "read")
 fields = _of("include/fields", "redeliver", "leave")
 group = _of("include/group", "mend")
@@ -102,30 +103,36 @@ MUTANTS = [
     complete("mail stays", "redis.call('PEXPIRE', NS .. 'mail:' .. mailbox, MAILBOX_MS)"),
     complete("no end is counted", "count(name, state, 1)"),
     complete("a damaged mailbox stops the end", "if is_of('mail:' .. mailbox, 'list') then", "if true then"),
-    stats("nothing is counted", "redis.call('HINCRBY', NS .. 'stats:' .. name, field, by)"),
+    stats("nothing is counted", "add_count('stats:' .. name, field, by)"),
     stats("damaged counters are counted", "if counts[name] then", "if true then"),
     stats("counters that are no numbers", "(#value < 16 and value:match('^%d+$') ~= nil)", "true"),
     stats("a counter at its end", "#value < 16 and ", ""),
     job("a damaged status stops all", "redis.pcall('HMGET'", "redis.call('HMGET'", "begin"),
     job("a damaged spec stops all", "redis.pcall('GETRANGE'", "redis.call('GETRANGE'", "promote"),
     job("a damaged idempotency key stops all", "redis.pcall('GET'", "redis.call('GET'", "schedule"),
-    complete("records stay for ever", "redis.call('ZADD', NS .. 'expiry', int(now + keep), id)"),
+    complete("records stay for ever", "add_score('done:' .. state, int(completed), id)"),
+    complete("a retention of its own is forgotten", "add_score('expiry', int(completed + keep), id)"),
+    complete("each record is listed twice", "kept_apart[name] then", "true then"),
     complete("retention of the function is not asked", "tonumber(found[1] or '') or "),
-    create("a past time jumps ahead", "math.max(scheduled, now)", "scheduled", "commit"),
+    create("a past time jumps ahead", "due = math.max(scheduled, now)", "due = scheduled"),
     create("a delay counts from the time rounded down", "soon + job.ms or", "now + job.ms or"),
-    create("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,", "commit"),
-    create(
-        "a pending job has a life of its own", "scheduled, job.tail))", "scheduled, job.tail), 'PX', 600000)", "commit"
-    ),
-    create("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)", "", "commit"),
+    create("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,"),
+    create("a pending job has a life of its own", "scheduled, job.tail))", "scheduled, job.tail), 'PX', 600000)"),
+    create("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)"),
     create(
         "a job born canceled waits", "if job.born == 'canceled' then\n    complete(", "if false then\n    complete("
     ),
     deliver("a counter for a token", "nonce .. ':' .. moment", "int(redis.call('INCR', NS .. 'counter'))", "schedule"),
     deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "promote"),
     deliver("the status does not name the entry", "'token', token, 'entry', entry)", "'token', token)"),
-    deliver("entries stay", "redis.call('XDEL', stream, entry)"),
-    deliver("entries stay pending", "redis.call('XACK', stream, GROUP, entry)"),
+    gathered("entries stay", "redis.call('XDEL', NS .. 'ready:' .. queue, unpack(entries, first, last))"),
+    gathered(
+        "entries stay pending", "redis.call('XACK', NS .. 'ready:' .. queue, GROUP, unpack(entries, first, last))"
+    ),
+    gathered("the first thousand entries", "for first = 1, #entries, CHUNK do", "for first = 1, 1 do"),
+    gathered("the first thousand scores", "for first = 1, #flat, CHUNK do", "for first = 1, 1 do"),
+    gathered("the first thousand members", "for first = 1, #members, CHUNK do", "for first = 1, 1 do"),
+    gathered("one count a call", "(fields[field] or 0) + by", "by"),
     deliver("large specs are copied", "if head and #head <= INLINE_BYTES then", "if head then"),
     deliver("a damaged status stays", "redis.call('DEL', NS .. 'status:' .. id)", "", "redeliver"),
     due("promoted before it is due", "due, '-inf', int(now), 'LIMIT'", "due, '-inf', '+inf', 'LIMIT'"),
@@ -135,9 +142,9 @@ MUTANTS = [
     due("nobody is woken", "redis.call('RPUSH', NS .. 'wake', '1')", "", "schedule"),
     due("everybody is woken", "(not seen.head or seen.earliest < seen.head)", "true", "schedule"),
     due("a queue is not known", "redis.call('SADD', NS .. 'queues', queue)", "", "schedule", "promote"),
-    spec(
-        "another field is the key", "return fields[4], fields[5], fields[8]", "return fields[4], fields[5], fields[7]"
-    ),
+    spec("another field is the key", "fields[5], fields[8]", "fields[5], fields[7]"),
+    spec("the default queue has no name", "fields[4] == '' and DEFAULT_QUEUE or fields[4]", "fields[4]"),
+    spec("the time asked for is no delay", "scheduled - created", "scheduled"),
     versions("documents have no version", "redis.call('HGET', NS .. 'doc:' .. key, 'version') or ''", "''"),
     versions("a job's state has no version", "return status[1] or (status[2]", "return (status[2]", "read"),
     versions("a seal has no version", "(status[2] and 'sealed') or ", "", "seal"),
@@ -155,10 +162,10 @@ MUTANTS = [
     begin("another worker may start it too", " and status[3] == worker"),
     begin("started again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
     begin("a repeated begin is not written", "elseif replies[i] == 'ALREADY' then", "elseif false then"),
-    begin("no lease", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)"),
+    begin("no lease", "add_score('running', lease_end, id)"),
     finish("no fence", "if status[2] ~= ARGV[at + 3] then", "if false then"),
     finish("ended again", "replies[i] = 'ALREADY'", "replies[i] = 'OK'"),
-    finish("it stays in running", "redis.call('ZREM', NS .. 'running', id)"),
+    finish("it stays in running", "remove_member('running', id)"),
     expire(
         "an expired action runs again",
         "complete(one.id, 'failed',",
@@ -355,12 +362,8 @@ MUTANTS = [
         "redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0",
         "redis.call('EXISTS', NS .. 'job:' .. id) > 0",
     ),
-    schedule("the time asked for is lost", "make_spec(now, scheduled,", "make_spec(now, due,"),
-    schedule("the idempotency key is not kept", "redis.call('SET', NS .. 'key:' .. job.key, job.id)"),
-    schedule("ties go by their place in the call", "table.sort(ready, by_id)"),
-    schedule("only the first of many are looked for", "if #keys == 2 * AT_A_TIME or i == count then", "if i == 1 then"),
-    due("what waits is overtaken", "(not head or head > now)", "true", "schedule"),
-    due("a call hands on all that is due", "many <= PROMOTE_LIMIT and ", "", "schedule"),
+    schedule("only the first ids of a call are looked for", "if #keys == 400 or i == count then", "if i == 1 then"),
+    schedule("what is left over is not looked for", "if #keys == 400 or i == count then", "if #keys == 400 then"),
     schedule("the idempotency key is not asked", "elseif holder then", "elseif false then"),
     schedule("a key twice in one call", "(fresh_keys[job.key] or read_key(job.key))", "read_key(job.key)"),
     create("a canceled action's child runs", "job.born = 'canceled'\n"),
@@ -396,6 +399,10 @@ MUTANTS = [
     expire("a damaged action stays in progress", "status or { 'inProgress', false, false, false }", "status or {}"),
     leave("a job with a damaged status is lost", "status = mend_status(fields.job, fields.token)", "status = {}"),
     prune("before its time", "'-inf', int(now), 'LIMIT'", "'-inf', '+inf', 'LIMIT'"),
+    prune("before the app's time", "after, int(till), 'WITHSCORES'", "after, '+inf', 'WITHSCORES'"),
+    prune("what is kept apart goes with the rest", " and not redis.call('ZSCORE', NS .. 'expiry', id)", ""),
+    prune("what was passed is looked at again", "'(' .. ARGV[3]", "'-inf'"),
+    prune("too many in one call", "#gone >= limit", "false"),
     prune("too many are kept", "while kept > most and", "while false and"),
     sweep("a worker goes with what it holds", "holds = true", "holds = false"),
     # Workers
@@ -461,10 +468,9 @@ MUTANTS = [
         "an action is delivered again", "redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)", "run_again(job)"
     ),
     mend(
-        "a record without an end",
-        "  redis.call('ZADD', NS .. 'expiry', int(completed + keep_ms(job.name or '')), job.id)",
+        "a record is not listed",
+        "    list_ended(id, job.status[1], tonumber(job.status[4] or '') or now, job.name or '')\n",
     ),
-    mend("a record is not listed", "  redis.call('ZADD', NS .. 'done:' .. state, int(completed), job.id)"),
     mend("a member stays", "redis.call('ZREM', NS .. place, id)"),
     mend("a status stays", "redis.call('DEL', NS .. 'status:' .. id)"),
     mend("a key stays", "redis.call('DEL', NS .. 'key:' .. key)"),

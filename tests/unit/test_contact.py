@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
 
+from scheduler import contact
 from scheduler.attempts import Limit
 from scheduler.contact import Contact, Patience, Silence
+from tests.conftest import until
 
 
 class Server:
@@ -97,6 +100,32 @@ async def test_the_return_of_the_server_is_noticed_while_a_question_still_hangs(
     with pytest.raises(Silence):
         await asyncio.wait_for(waiting, 5)
     await contact.close()
+
+
+async def test_questions_that_fail_as_another_is_answered_leave_no_error_behind(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their tracebacks came up in the log when the collector found them."""
+    monkeypatch.setattr(contact, "PATIENCE_S", 0.01)
+    asked, told = list[asyncio.Future[None]](), list[object]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+
+    async def ask() -> None:
+        asked.append(loop.create_future())
+        await asked[-1]
+
+    one = Contact(ask)
+    waiting = asyncio.create_task(one.reply(server.send_by_task(loop.create_future()), Patience(30)))
+    await until(lambda: len(asked) == 20)
+    for question in asked[:19]:
+        question.set_exception(ConnectionError("nobody is there"))
+    asked[19].set_result(None)
+    with pytest.raises(Silence):
+        await waiting
+    await one.close()
+    gc.collect()
+    assert told == []
 
 
 async def test_a_server_that_stays_away_is_a_timeout(server: Server) -> None:

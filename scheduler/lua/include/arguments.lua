@@ -10,12 +10,16 @@ local function take()
   return ARGV[skip(1)]
 end
 
--- A list is its length and its rows of `width` arguments. It becomes their places in ARGV: nothing is copied before it is
--- written.
-local function take_list(width)
+-- Rows of `width` arguments become their places in ARGV: nothing is copied before it is written.
+local function take_rows(width, count)
   local places = {}
-  for i = 1, tonumber(take()) do
+  for i = 1, count do
     places[i] = skip(width)
   end
   return places
+end
+
+-- A list is its length and its rows.
+local function take_list(width)
+  return take_rows(width, tonumber(take()))
 end

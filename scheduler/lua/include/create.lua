@@ -22,25 +22,24 @@ local function check_create(job, runner)
   end
 end
 
--- When it was asked for and when it is due. `soon` is the time rounded up to a ms. The due time is never in the past, so
--- that a late job does not jump ahead of those that have been due for longer (C2.4).
-local function times_of(job, now, soon)
-  local scheduled = job.ms
+-- `soon` is the time rounded up to a ms. The requested time is kept; the due time is never in the past, so that a late
+-- job does not jump ahead of those that have been due for longer (C2.4).
+local function create(job, now, soon, nonce)
+  local scheduled, due
   if job.mode == 'after' then
     scheduled = job.ms > 0 and soon + job.ms or now + job.ms
+  else
+    scheduled = job.ms
   end
-  return scheduled, math.max(scheduled, now)
-end
-
-local function create(job, now, soon)
-  local scheduled, due = times_of(job, now, soon)
-  redis.call('SET', NS .. 'job:' .. job.id, make_spec(now, scheduled, job.tail))
+  due = math.max(scheduled, now)
+  local spec = make_spec(now, scheduled, job.tail)
+  redis.call('SET', NS .. 'job:' .. job.id, spec)
   if job.key ~= '' then
     redis.call('SET', NS .. 'key:' .. job.key, job.id)
   end
   if job.born == 'canceled' then
     complete(job.id, 'canceled', now, job.name, job.key, false, {})
-  else
+  elseif due > now or not make_ready(job.queue, job.id, spec, now, nonce) then
     add_due(job.queue, job.id, due, now)
   end
 end

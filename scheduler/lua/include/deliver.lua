@@ -31,9 +31,3 @@ local function mend_status(id, token)
   redis.call('DEL', NS .. 'status:' .. id)
   return { false, token }
 end
-
-local function drop_entry(queue, entry)
-  local stream = NS .. 'ready:' .. queue
-  redis.call('XACK', stream, GROUP, entry)
-  redis.call('XDEL', stream, entry)
-end

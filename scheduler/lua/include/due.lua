@@ -9,6 +9,7 @@ local function look_at_queue(queue)
     queues[queue] = {
       head = tonumber(head[2]),
       known = redis.call('SISMEMBER', NS .. 'queues', queue) == 1,
+      straight = 0,
       immediate = 0,
       earliest = nil,
     }
@@ -32,19 +33,31 @@ local function make_known(queue, seen)
   end
 end
 
-local function note_due(seen, due, now)
-  if due <= now then
-    seen.immediate = seen.immediate + 1
-  elseif not seen.earliest or due < seen.earliest then
-    seen.earliest = due
+-- A new job that is due now goes straight to its stream, where no other waits in the due set to go before it (C3.7).
+-- Returns false where it has to wait its turn there.
+local STRAIGHT_LIMIT = 500
+local delivered = 0
+
+local function make_ready(queue, id, spec, now, nonce)
+  local seen = look_at_queue(queue)
+  if (seen.head and seen.head <= now) or seen.straight == STRAIGHT_LIMIT then
+    return false
   end
+  make_known(queue, seen)
+  seen.straight, delivered = seen.straight + 1, delivered + 1
+  deliver(queue, id, 1, nonce .. ':' .. delivered, spec)
+  return true
 end
 
 local function add_due(queue, id, due, now)
   local seen = look_at_queue(queue)
   make_known(queue, seen)
   redis.call('ZADD', NS .. 'due:' .. queue, int(due), id)
-  note_due(seen, due, now)
+  if due <= now then
+    seen.immediate = seen.immediate + 1
+  elseif not seen.earliest or due < seen.earliest then
+    seen.earliest = due
+  end
 end
 
 -- Moves the earliest due jobs of a queue to its ready stream, in order (C3.7); at most `limit` (below unpack's bound).
@@ -71,21 +84,16 @@ local function promote_queue(queue, limit, now, nonce)
   return #ids
 end
 
--- Never more than a hundred a queue and call; the promoter goes on with the rest.
+-- After the writes: what is due goes on at once (C2.2), and a job that became the earliest wakes the promoter.
+-- Never more than a hundred a queue and call, none if five hundred went straight; the promoter goes on with the rest.
 local PROMOTE_LIMIT = 100
 
--- Whether so many jobs that are due now may go into the ready stream without having been in the due set: nothing that is
--- due waits there, and they are not more than a call moves.
-local function may_pass(queue, many, now)
-  local head = look_at_queue(queue).head
-  return many <= PROMOTE_LIMIT and (not head or head > now)
-end
-
--- After the writes: what is due goes on at once (C2.2), and a job that became the earliest wakes the promoter.
 local function settle_queues(now, nonce)
   local wake = false
   for queue, seen in pairs(queues) do
-    if seen.immediate > 0 then
+    if seen.immediate > 0 and seen.straight > 0 then
+      wake = true
+    elseif seen.immediate > 0 then
       promote_queue(queue, math.min(seen.immediate, PROMOTE_LIMIT), now, nonce)
       wake = wake or seen.immediate > PROMOTE_LIMIT
     end

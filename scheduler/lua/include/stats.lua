@@ -15,6 +15,6 @@ end
 
 local function count(name, field, by)
   if counts[name] then
-    redis.call('HINCRBY', NS .. 'stats:' .. name, field, by)
+    add_count('stats:' .. name, field, by)
   end
 end
