@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import redis
@@ -153,3 +153,25 @@ async def ask(client: redis.asyncio.Redis) -> None:
 def is_fake(client: object) -> bool:
     """Whether a client is fakeredis, which knows no script flags and cannot block in XREADGROUP."""
     return type(client).__module__.partition(".")[0] == "fakeredis"
+
+
+class PlainClient(redis.asyncio.Redis):
+    """An async client that says of a connection that is gone that it is gone."""
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        with closed_is_lost():
+            return await cast("Any", super()).execute_command(*args, **options)
+
+
+@contextlib.contextmanager
+def closed_is_lost() -> Iterator[None]:
+    """What uvloop says of a write to a connection that the other side has just closed (asyncio raises OSError).
+
+    And what the client says of one that another task has just closed.
+    """
+    try:
+        yield
+    except (RuntimeError, AttributeError) as error:
+        if not str(error).endswith(("the handler is closed", "no attribute 'writelines'")):
+            raise
+        raise exceptions.ConnectionError(f"the connection was closed: {error}") from error

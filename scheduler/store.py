@@ -9,13 +9,11 @@ lost, within a time; `contact.py` says when a reply counts as lost.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final, NoReturn, Protocol, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import redis
 import redis.asyncio
@@ -23,7 +21,7 @@ from hiredis import pack_command
 from redis import exceptions
 
 from scheduler.attempts import Attempt, Limit
-from scheduler.clients import ask, is_fake
+from scheduler.clients import PlainClient, ask, closed_is_lost, is_fake
 from scheduler.contact import PATIENCE_S, PULSE_PATIENCE, Contact, Patience, Silence
 from scheduler.errors import DuestreamError, Unavailable
 from scheduler.kept import MOST, Kept, Line
@@ -31,6 +29,7 @@ from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.punctual import is_punctual, within
 from scheduler.refusals import CONNECTION_LOST, ServerError, server_of, sort_error, worth_repeating
+from scheduler.runner import AsyncRunner
 from scheduler.script_call import Argument, Transition
 from scheduler.wire import MOST_BYTES, Wire
 
@@ -38,69 +37,6 @@ T = TypeVar("T")
 
 _MOST_AHEAD: Final = 2
 """One that the server works on, one that is on its way."""
-
-
-class _Commands(Protocol):
-    def execute_command(self, *args: Any, **options: Any) -> Any: ...
-
-
-class AsyncRunner(ABC):
-    """Whatever runs transitions from an event loop."""
-
-    @abstractmethod
-    async def run(self, transition: Transition[T]) -> T:
-        """Run one transition.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now. Whether it was applied is not known; run it again.
-            QueueFull: Redis is out of memory; nothing was applied.
-        """
-
-    @abstractmethod
-    async def command(self, *command: Any) -> Any:
-        """Run one plain command.
-
-        Raises:
-            Unavailable: Redis did not answer, or cannot serve now.
-        """
-
-    async def drive(self, steps: Steps[T]) -> T:
-        """Run an operation of `operations.py` step by step; raises as `run` does, and what the operation raises.
-
-        What a step raises is raised in the operation, which may know what to do about it.
-        """
-        reply, error = None, None
-        while True:
-            try:
-                step = steps.send(reply) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                return cast("T", stop.value)
-            try:
-                reply, error = await (self.run(step) if isinstance(step, Transition) else self.command(*step)), None
-            except (DuestreamError, ServerError) as raised:
-                error = raised
-
-
-class _Client(redis.asyncio.Redis):
-    """An async client that says of a connection that is gone that it is gone."""
-
-    async def execute_command(self, *args: Any, **options: Any) -> Any:
-        with _closed():
-            return await cast("_Commands", super()).execute_command(*args, **options)
-
-
-@contextlib.contextmanager
-def _closed() -> Iterator[None]:
-    """What uvloop says of a write to a connection that the other side has just closed (asyncio raises OSError).
-
-    And what the client says of one that another task has just closed.
-    """
-    try:
-        yield
-    except (RuntimeError, AttributeError) as error:
-        if not str(error).endswith(("the handler is closed", "no attribute 'writelines'")):
-            raise
-        raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
 
 
 class AsyncStore(AsyncRunner):
@@ -131,7 +67,7 @@ class AsyncStore(AsyncRunner):
         self._given = client
         self._limit = Limit(timeout_s, block_s)
         # Replies as the server sent them: what the client makes of some commands differs from version to version.
-        self._client = _Client(connection_pool=client.connection_pool)
+        self._client = PlainClient(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
         self._wire: Wire | None = None
         if not self.fake:
@@ -183,7 +119,7 @@ class AsyncStore(AsyncRunner):
             pipeline: Any = self._client.pipeline(transaction=False)
             pipeline.execute_command(*first)
             pipeline.execute_command(*second)
-            with _closed():
+            with closed_is_lost():
                 replies: list[Any] = await pipeline.execute(raise_on_error=False)
             if isinstance(replies[0], Exception):
                 raise replies[0]
@@ -261,12 +197,12 @@ class AsyncStore(AsyncRunner):
             raise
 
     async def _by_client(self, command: Sequence[Any]) -> Any:
-        return await cast("_Commands", self._client).execute_command(*command)
+        return await cast("Any", self._client).execute_command(*command)
 
     async def _by_connection(self, packed: bytes) -> Any:
         """By a connection of its own; one that has answered becomes the wire, where there is none and none blocks."""
         pool = self._client.connection_pool
-        with _closed():
+        with closed_is_lost():
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
             try:
                 await connection.send_packed_command(packed)
@@ -428,7 +364,7 @@ class BlockingStore:
     def _send(self, within_s: float, command: Any) -> Any:
         with within(within_s):
             if self.fake:
-                return cast("_Commands", self._client).execute_command(*command)
+                return cast("Any", self._client).execute_command(*command)
             return self._kept.ask(pack_command(command))
 
     def command(self, *command: Any) -> Any:

@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any, TypeVar
 
 from scheduler import scripts
+from scheduler.runner import AsyncRunner
 from scheduler.script_call import Transition
-from scheduler.store import AsyncRunner
 from worker.errand import ERRORS
 from worker.frames import Say
 from worker.line import Line

@@ -23,8 +23,8 @@ from scheduler.job import JobState
 from scheduler.operations import BATCH_BYTES, BATCH_JOBS, Producer, Steps
 from scheduler.reading import Check, Question, Read, Reader, SerialReader, Survey
 from scheduler.refusals import ServerError
+from scheduler.runner import AsyncRunner
 from scheduler.script_call import Word
-from scheduler.store import AsyncRunner
 from scheduler.transaction import Conflict, Transaction
 from scheduler.transitions import Commit, Delivery
 from scheduler.versions import Catalog, Checked, Snapshot

@@ -17,8 +17,8 @@ from scheduler.errors import ConfigurationError
 from scheduler.function import AnyFunction
 from scheduler.job import JobError
 from scheduler.refusals import Refused
+from scheduler.runner import AsyncRunner
 from scheduler.script_call import Transition
-from scheduler.store import AsyncRunner
 from scheduler.transaction import Conflict
 from worker import frames
 from worker.address import address_of

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from scheduler.backoff import Outage
 from scheduler.errors import Unavailable
+from scheduler.runner import AsyncRunner
 from scheduler.script_call import Transition
-from scheduler.store import AsyncRunner
 
 T = TypeVar("T")
 
