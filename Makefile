@@ -77,6 +77,10 @@ chaos: servers ## Break everything for eight minutes, and check every promise (L
 	$(BIN)/python -m tests.faults.chaos $(if $(LONG),--long) $(if $(SEED),--seed $(SEED)) \
 		$(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SERVER),--server $(SERVER))
 
+.PHONY: model
+model: $(READY) ## Drive the scripts against the model: 2,000 runs of 50 steps, DEEP (1) times as many (SEED=)
+	DEEP=$(or $(DEEP),1) SEED=$(SEED) $(PYTEST) -q tests/properties/test_model.py
+
 .PHONY: test-blocked
 test-blocked: $(READY) ## Run handlers that hold the interpreter for a minute, and see that they keep their leases
 	LONG_BLOCK_S=60 $(PYTEST) -q tests/worker/test_keeper.py -k keeps_its_lease

@@ -21,7 +21,7 @@ from scheduler.decorators import (
     QueryDecorator,
     SqlMutationDecorator,
 )
-from scheduler.durability import DurabilityName, check_durability, check_replicas
+from scheduler.durability import DurabilityName, check_app_replicas, check_durability
 from scheduler.errors import DuplicateFunction, InvalidCall, InvalidOption
 from scheduler.function import AnyFunction, Function, FunctionOptions, Kind
 from scheduler.inbox import AnyInbox, AsyncInbox, BlockingInbox
@@ -70,7 +70,7 @@ class App:
         limits: What one call and one mutation may hold at most.
         durability: What an action's ack must outlive before its first line runs (C7.2): 'memory', nothing but Redis
             itself; 'fsync', a crash of its machine; 'replica', a failover. `docs/durability.md` says what each costs.
-        replicas: With 'replica', how many replicas must have the ack.
+        replicas: With 'replica' alone, how many replicas must have the ack; 1 where nothing is said.
         signing_key: A str or bytes of 32 random bytes or more, or two of them: then the app's jobs are signed by the
             first, and its workers run only what one of them has signed. `DUESTREAM_SIGNING_KEY` goes before it.
         encryption_key: The same, for the arguments, results and errors of jobs: the first encrypts, both decrypt.
@@ -91,7 +91,7 @@ class App:
         transient: tuple[type[Exception], ...] = (),
         limits: Limits | None = None,
         durability: DurabilityName = "memory",
-        replicas: int = 1,
+        replicas: int | None = None,
         signing_key: Keys | None = None,
         encryption_key: Keys | None = None,
         accept_unsigned: bool = False,
@@ -103,7 +103,7 @@ class App:
         self.transient = check_exceptions(transient)
         self.limits = check_limits(limits)
         self.durability = check_durability(durability)
-        self.replicas = check_replicas(replicas)
+        self.replicas = check_app_replicas(replicas, self.durability)
         self.signing_keys = check_keys("signing_key", signing_key)
         self.encryption_keys = check_keys("encryption_key", encryption_key)
         self.accept_unsigned = check_flag("accept_unsigned", accept_unsigned)
@@ -390,7 +390,7 @@ class App:
 
     def find(self, function: AnyFunction | str) -> AnyFunction | str:
         """The function registered here under a name, or what was given where there is none."""
-        return self._functions.get(function, function) if isinstance(function, str) else function
+        return self._registered(function) or function if isinstance(function, str) else function
 
     def check_owns(self, function: AnyFunction, kind: Kind | None = None) -> None:
         """Refuse a function of another app, whose jobs would wait where no worker knows it, or of another kind.

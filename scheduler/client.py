@@ -142,7 +142,8 @@ class Scheduler(Scheduling):
             The ids, in order. If a call is wrong, the batches before its own are scheduled.
 
         Raises:
-            As `run_after` does. `Unavailable.job_ids` has the ids of the first calls, as far as they were made: with
+            As `run_after` does. `Unavailable.job_ids` has the ids of the first calls, as far as they were made; several
+            batches are on the wire at a time, so some behind the one that failed may be scheduled. With
             `call.using(job_id=...)` these calls can be repeated, and make no second jobs.
         """
         made: builtins.list[JobId] = []

@@ -31,6 +31,9 @@ PULSE_PATIENCE = 0.4
 _PULSE_MARGIN_S = 0.1
 """So much later a sign of life is asked for, where nobody had anything to ask."""
 
+_SMALL_BYTES = 20_000
+"""Behind more than that the answer to a sign of life may come late on a slow network, and nobody asks for one."""
+
 _GRACE_S = 0.15
 """The server answers in order, so a reply that comes at all is there before the sign of life is, but for the way."""
 
@@ -247,8 +250,8 @@ class Contact:
             self._heard = asyncio.get_running_loop().time()
         while True:
             left_s = PULSE_S + _PULSE_MARGIN_S - self.quiet_s()
-            if left_s > 0:
-                await asyncio.sleep(left_s)
+            if left_s > 0 or sum(patience.bytes for _, patience in self._awaited.values()) > _SMALL_BYTES:
+                await asyncio.sleep(left_s if left_s > 0 else _PULSE_MARGIN_S)
                 continue
             try:
                 await pulse()

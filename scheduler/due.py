@@ -50,7 +50,7 @@ def after(delay: Delay) -> Due:
     if ms < 0:
         raise InvalidDelay(f"delay: must not be negative, got {_what(delay)}")
     if ms > LIMIT_MS:
-        raise InvalidDelay(f"delay: more than five years ahead, got {_what(delay)}")
+        raise InvalidDelay(f"delay: more than five years ahead, got {_what(delay)}{_unit(delay)} (most: {LIMIT_MS} ms)")
     return Due("after", math.ceil(ms))
 
 
@@ -67,7 +67,8 @@ def at(timestamp: Timestamp, now_ms: int) -> Due:
     ms = check_timestamp(timestamp)
     if abs(ms - now_ms) > LIMIT_MS:
         where = "ahead" if ms > now_ms else "ago"
-        raise InvalidTimestamp(f"timestamp: more than five years {where}, got {_what(timestamp)}{_hint(ms, now_ms)}")
+        got = f"{_what(timestamp)}{_unit(timestamp, ' ms since 1970')}{_hint(ms, now_ms)}"
+        raise InvalidTimestamp(f"timestamp: more than five years {where}, got {got}")
     return Due("at", math.ceil(ms))
 
 
@@ -91,6 +92,11 @@ def check_timestamp(timestamp: Timestamp) -> int | float:
 def _hint(ms: int | float, now_ms: int) -> str:
     """Seconds where milliseconds are meant is the commonest slip."""
     return " (epoch seconds? milliseconds are meant)" if abs(ms * 1000 - now_ms) <= LIMIT_MS else ""
+
+
+def _unit(value: object, unit: str = " ms") -> str:
+    """The unit of a number that is shown as such."""
+    return unit if isinstance(value, int | float) and abs(value) < 10**18 else ""
 
 
 def _what(value: object) -> str:

@@ -100,3 +100,17 @@ def check_replicas(count: object) -> int:
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_REPLICAS:
         raise InvalidOption(f"replicas: expected 1 to {MOST_REPLICAS}, got {count!r}")
     return count
+
+
+def check_app_replicas(count: object, durability: Durability) -> int:
+    """Check the number of replicas that goes with an app's durability; None is 1.
+
+    Raises:
+        InvalidOption: It is none, or one is given where none is waited for: whoever gives it means `replica`.
+    """
+    if count is None:
+        return 1
+    checked = check_replicas(count)
+    if durability is not Durability.REPLICA:
+        raise InvalidOption(f"replicas: goes with durability='replica' alone, got {count} with '{durability}'")
+    return checked

@@ -160,9 +160,10 @@ class ServerView:
 
 @dataclass(frozen=True, slots=True)
 class AppView:
-    """An app at a glance."""
+    """An app at a glance; `known` where it has ever been used on this server."""
 
     namespace: str
+    known: bool
     server: ServerView
     jobs: dict[str, int]
     workers: int
@@ -281,7 +282,9 @@ def read_app(keys: Keys) -> Steps[AppView]:
     workers = yield from read_workers(keys)
     promoter = yield ("GET", keys.promoter)
     alive = sum(worker.alive for worker in workers)
-    return AppView(keys.namespace, server, jobs, alive, promoter.decode(errors="replace") if promoter else None)
+    known = bool((yield ("EXISTS", keys.queues, keys.functions)))
+    leader = promoter.decode(errors="replace") if promoter else None
+    return AppView(keys.namespace, known, server, jobs, alive, leader)
 
 
 def count_states() -> Steps[dict[str, int]]:

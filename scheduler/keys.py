@@ -9,9 +9,12 @@ key (after the prefix)      type        holds                                   
 ``job:<id>``                string      the spec (msgpack), see ``lua/include/spec.lua``       until pruned         schedule, commit
 ``status:<id>``             hash        state, token, entry, attempts, deaths (in a row, for   until pruned, or     every transition
                                         the cap), died (see ``lua/include/death.lua``),        10 min after the
-                                        retried, started, completed, worker, result, error,    end
-                                        waiters, sealed (token of the delivery whose SQL may
-                                        commit); only the state where the record was removed
+                                        retried, passes (times that it was given back for      end
+                                        what passes with time), started, completed, worker,
+                                        result, error, waiters, withdrawn (nonce of the call
+                                        that canceled it), sealed (token of the delivery whose
+                                        SQL may commit); only the state where the record was
+                                        removed
 ``key:<idempotency key>``   string      the job id it stands for                               with its job         schedule, commit
 ``ready:<queue>``           stream      one entry a delivery: job, token, attempt, spec;       stays                promote, retry, redeliver
                                         group ``workers``

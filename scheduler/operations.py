@@ -5,7 +5,6 @@ A step is a transition or a plain command; the generator gets its reply and goes
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,22 +153,6 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
         size += request.size
     if batch:
         yield batch
-
-
-def schedule_many(producer: Producer, calls: Iterable[Call], made: list[JobId]) -> Steps[list[JobId]]:
-    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order.
-
-    `made` gets the ids before anything is sent, for whoever wants to say the same again (C2.10).
-    """
-    ids: list[JobId] = []
-    iterator = iter(calls)
-    while group := list(itertools.islice(iterator, BATCH_JOBS)):
-        new = make_ids(producer, group)
-        made += new
-        requests = yield from prepare(producer, group, ids=new)
-        for batch in chunks(requests):
-            ids.extend([JobId(job_id) for _, job_id in (yield transitions.schedule(batch))])
-    return ids
 
 
 def check_call(call: object) -> Call:

@@ -12,8 +12,10 @@ import asyncio
 import contextlib
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, NoReturn, Protocol, TypeVar, cast
+from dataclasses import replace
+from typing import Any, Final, NoReturn, Protocol, TypeVar, cast
 
 import redis
 import redis.asyncio
@@ -24,7 +26,7 @@ from scheduler.attempts import Attempt, Limit
 from scheduler.clients import ask, is_fake
 from scheduler.contact import PATIENCE_S, PULSE_PATIENCE, Contact, Patience, Silence
 from scheduler.errors import DuestreamError, Unavailable
-from scheduler.kept import MOST, Kept
+from scheduler.kept import MOST, Kept, Line
 from scheduler.keys import Keys
 from scheduler.operations import Steps
 from scheduler.punctual import is_punctual, within
@@ -33,6 +35,9 @@ from scheduler.script_call import Argument, Transition
 from scheduler.wire import MOST_BYTES, Wire
 
 T = TypeVar("T")
+
+_MOST_AHEAD: Final = 2
+"""One that the server works on, one that is on its way."""
 
 
 class _Commands(Protocol):
@@ -326,32 +331,84 @@ class BlockingStore:
 
     def run(self, transition: Transition[T]) -> T:
         """Run one transition; raises as `AsyncRunner.run` does."""
-        script, argv = transition.script, transition.argv
+        return self._run(transition, self._limit)
+
+    def run_all(self, coming: Iterator[Transition[T]]) -> Iterator[T]:
+        """Run transitions in order; the next is made and sent while the server works on the one before it.
+
+        Raises:
+            As `run` does, for the first that failed; one behind it may have been applied. Else what `coming` raises;
+            those before have been applied then.
+        """
+        line = self._kept.line()
+        flying: deque[tuple[Transition[T], Attempt]] = deque()
+        try:
+            while (transition := self._next(coming, line, flying)) is not None:
+                flying.append((transition, next(self._limit.attempts())))
+                if not self.fake:
+                    with within(flying[-1][1].share_s):
+                        line.send(pack_command(self._called(transition)))
+                if len(flying) == _MOST_AHEAD:
+                    yield self._finish(line, *flying.popleft())
+            while flying:
+                yield self._finish(line, *flying.popleft())
+        finally:
+            line.close()
+
+    def _next(
+        self, coming: Iterator[Transition[T]], line: Line, flying: deque[tuple[Transition[T], Attempt]]
+    ) -> Transition[T] | None:
+        try:
+            return next(coming, None)
+        except Exception:
+            while flying:
+                self._finish(line, *flying.popleft())
+            raise
+
+    def _finish(self, line: Line, transition: Transition[T], attempt: Attempt) -> T:
+        if self.fake:
+            return self.run(transition)
+        try:
+            with within(attempt.share_s):
+                reply = line.receive()
+        except (*CONNECTION_LOST, ServerError):
+            left = attempt.left_s if self._limit.patient else None
+            return self._run(transition, replace(self._limit, timeout_s=left))
+        return transition.read(reply)
+
+    def _run(self, transition: Transition[T], limit: Limit) -> T:
         try:
             if self.fake:
-                reply = self.execute("EVAL", script.plain, 1, self.keys.prefix, *argv)
+                reply = self._execute(("EVAL", transition.script.plain, 1, self.keys.prefix, *transition.argv), limit)
             else:
-                reply = self._evalsha(script.sha, script.source, argv)
+                reply = self._evalsha(transition, limit)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
         return transition.read(reply)
 
-    def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
+    def _evalsha(self, transition: Transition[Any], limit: Limit) -> Any:
+        called = self._called(transition)
         try:
-            return self.execute("EVALSHA", sha, 1, self.keys.prefix, *argv)
+            return self._execute(called, limit)
         except exceptions.NoScriptError:
-            return self.execute("EVAL", source, 1, self.keys.prefix, *argv)
+            return self._execute(("EVAL", transition.script.source, *called[2:]), limit)
+
+    def _called(self, transition: Transition[Any]) -> tuple[Any, ...]:
+        return ("EVALSHA", transition.script.sha, 1, self.keys.prefix, *transition.argv)
 
     def execute(self, *command: Any) -> Any:
         """Run one plain command, with the client's own errors."""
-        for attempt in self._limit.attempts():
+        return self._execute(command, self._limit)
+
+    def _execute(self, command: tuple[Any, ...], limit: Limit) -> Any:
+        for attempt in limit.attempts():
             try:
                 return self._send(attempt.share_s, command)
             except (*CONNECTION_LOST, ServerError) as error:
                 if isinstance(error, exceptions.ReadOnlyError):
                     self._kept.drop()
                     self._client.connection_pool.disconnect(inuse_connections=False)
-                pause_s = attempt.pause_s() if worth_repeating(error, self._limit) else None
+                pause_s = attempt.pause_s() if worth_repeating(error, limit) else None
                 if pause_s is None:
                     raise
             time.sleep(pause_s)

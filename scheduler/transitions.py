@@ -91,6 +91,8 @@ class Retry(NamedTuple):
     `unseal` takes the job's seal off: the caller had the job's row in SQL, and knows that it has rolled back.
     `death` is the error of a delivery whose own process died, b'' of any other: it counts as a death of its worker, and
     past the cap the job fails with it (C3.4).
+    `share` is for what passes with time: the job waits that part, in millionths, of a pause that doubles with each
+    time, and `delay_ms` is not asked.
     """
 
     delivery: Delivery
@@ -101,6 +103,7 @@ class Retry(NamedTuple):
     unseal: bool = False
     key: str = ""
     death: bytes = b""
+    share: int | None = None
 
 
 class Seal(NamedTuple):
@@ -222,6 +225,7 @@ def retry(
         held = one.delivery
         argv.extend((held.job_id, held.queue, held.entry, held.token, one.attempts, one.delay_ms))
         argv.extend((one.name, one.conflicts, "1" if one.unseal else "", one.key, one.death))
+        argv.append("" if one.share is None else one.share)
     return Transition(scripts.load("retry"), argv, words_of)
 
 
@@ -252,10 +256,10 @@ def expire(limit: int, error: bytes, clock_ms: int | None = None) -> Transition[
 
 
 def cancel(job_ids: Sequence[str], clock_ms: int | None = None) -> Transition[list[CancelOutcome]]:
-    """Cancel jobs. Reads the outcome for each."""
+    """Cancel jobs. Reads the outcome for each, the same each time that this call is sent."""
     return Transition(
         scripts.load("cancel"),
-        [clock_of(clock_ms), *job_ids],
+        [clock_of(clock_ms), nonce(), *job_ids],
         lambda reply: [CancelOutcome(word.decode().lower()) for word in reply],
     )
 

@@ -21,6 +21,8 @@ class Interruption(Enum):
     TIME_LIMIT = auto()
     LEASE_LOST = auto()
     STOP = auto()
+    WORKER_LOST = auto()
+    """Somebody has cancelled it together with its worker: that goes without a stop, as if it had been killed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +95,11 @@ class Held:
     @entered.setter
     def entered(self, entered: bool) -> None:
         self.entered_at = time.monotonic() if entered else None
+
+    @property
+    def torn(self) -> bool:
+        """Whether somebody else than this worker has cancelled its task."""
+        return self.task is not None and self.interruption is None and self.task.cancelling() > 0
 
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.started) * 1000)

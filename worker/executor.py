@@ -15,7 +15,7 @@ from scheduler.errors import InvalidArguments, InvalidCall, LimitExceeded
 from scheduler.function import AnyFunction
 from scheduler.sql_context import SqlContext
 from scheduler.transaction import Conflict, Transaction
-from worker.delivery import Held
+from worker.delivery import Held, Interruption
 from worker.ended import Conflicted, Ended, Interrupted, Raised, Returned
 from worker.isolation import Isolation
 from worker.threads import run_in
@@ -40,6 +40,13 @@ class Executor:
         self._limits = TimeLimits(self._loop)
         self._result_bytes = result_bytes
         self._isolation = isolation
+        self._worker: asyncio.Task[Any] | None = None
+        self.torn = False
+        """Whether a handler was cancelled together with its worker."""
+
+    def belong_to_this_task(self) -> None:
+        """This is the task that runs the worker: whoever cancels it and the handlers with it takes the worker down."""
+        self._worker = asyncio.current_task()
 
     async def run_mutation(
         self, held: Held, function: AnyFunction, host: Host, transaction: Transaction, unit: Unit | None = None
@@ -167,7 +174,7 @@ class Executor:
         except Conflict:
             ended = Conflicted()
         except asyncio.CancelledError as error:
-            ended = Raised(error)
+            ended = self._torn() if self._is_taken_down() else Raised(error)
         except BaseException as error:  # noqa: BLE001  whatever a handler raises, SystemExit too, is its own job's end
             ended = Raised(error)
         finally:
@@ -177,6 +184,17 @@ class Executor:
             return ended
         _uncancel()
         return Interrupted(held.interruption)
+
+    def _is_taken_down(self) -> bool:
+        """Whether the worker is cancelled: its event loop was stopped or closed, or all that ran on it was cancelled.
+
+        That is no word of the handler's, and the next worker may run it (C3.3).
+        """
+        return self._worker is not None and self._worker.cancelling() > 0
+
+    def _torn(self) -> Interrupted:
+        self.torn = True
+        return Interrupted(Interruption.WORKER_LOST)
 
     def _pack(self, result: Any) -> Returned:
         if result is None:

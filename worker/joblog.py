@@ -37,8 +37,11 @@ def log_answer(held: Held, word: Word) -> None:
 
 
 def log_retry(held: Held, retry: Retry) -> None:
-    """A delivery goes back; it runs again, unless it has died too often."""
+    """A delivery goes back. Whether it runs again after a death of its process, the answer tells (`log_answer`)."""
     log = job_log(held.delivery.job_id, held.name, held.attempt)
     if retry.death:
         log.warning("died: %s", JobError.unpack(retry.death).message)
-    log.info("given back, runs again in %d ms", retry.delay_ms)
+    elif retry.share is not None:
+        log.info("given back, runs again after a pause that grows with each time")
+    else:
+        log.info("given back, runs again in %d ms", retry.delay_ms)

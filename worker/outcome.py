@@ -17,7 +17,7 @@ from scheduler.transitions import Commit, Finish, Retry
 from worker.delivery import Held, Interruption
 from worker.ended import Conflicted, Died, Ended, Failed, Interrupted, Raised, Returned
 
-_TRANSIENT_MS = (500, 2 * 3600 * 1000)
+_MILLIONTHS = 1_000_000
 _OUTAGE_MS = (500, 2_000)
 _CONFLICT_MS = (10, 60 * 1000)
 _IN_PLACE_MS = 100
@@ -79,7 +79,7 @@ def after_mutation(
 
 def _after_interruption(held: Held, reason: Interruption, transaction: Transaction | Effects | None) -> Next:
     match reason:
-        case Interruption.LEASE_LOST:
+        case Interruption.LEASE_LOST | Interruption.WORKER_LOST:
             return Nothing()
         case Interruption.STOP:
             return give_back(held, 0)
@@ -133,9 +133,9 @@ def give_back(held: Held, delay_ms: int) -> Retry:
 def after_transient(held: Held, jitter: Jitter = jittered_ms) -> Retry:
     """What passes with time: the delivery goes back, and comes again later each time (C3.3).
 
-    Conflicts do not count: of a job that many want, the first lost connection would make it wait for minutes.
+    How often that was so, the job's status knows (`lua/retry.lua`); conflicts and deaths do not count.
     """
-    return give_back(held, max(1, jitter(held.delivery.attempt, *_TRANSIENT_MS)))
+    return give_back(held, 0)._replace(share=jitter(1, _MILLIONTHS, _MILLIONTHS))
 
 
 def after_outage(held: Held, jitter: Jitter = jittered_ms) -> Retry:
@@ -152,7 +152,7 @@ def after_action(held: Held, ended: Ended) -> Next:
     match ended:
         case Returned(value):
             return Finish(held.delivery, held.name, held.key, JobState.SUCCESS, value)
-        case Interrupted(Interruption.LEASE_LOST):
+        case Interrupted(Interruption.LEASE_LOST | Interruption.WORKER_LOST):
             return Nothing()
         case Interrupted(Interruption.STOP):
             error = JobError("WorkerStopped", "the worker was stopped, and the action did not end in the time of grace")

@@ -148,6 +148,7 @@ class Worker:
         if self._has_run:
             raise RuntimeError("a Worker runs once: its connections are closed; make another")
         self._has_run = True
+        self._executor.belong_to_this_task()
         if not await self._join():
             return
         self.started.set()
@@ -164,11 +165,17 @@ class Worker:
             await self._until_stopped(claiming)
             await self._interruptions.stop(settings.grace_s)
         finally:
+            torn = self._is_torn()
             await end(claiming, *background)
             await self._gate.close()
             self._executor.close()
-            await self._parting.leave()
+            # What was in hand counts a death and does not go back: it may take worker after worker down (C3.4).
+            await (self._parting.close() if torn or self._is_torn() else self._parting.leave())
             _log.info("stopped worker=%s", settings.name)
+
+    def _is_torn(self) -> bool:
+        """Whether handlers were cancelled together with this worker, by none of its own."""
+        return self._executor.torn or any(held.torn for held in self._lease.held())
 
     async def _join(self) -> bool:
         """Announce the worker, however long Redis is away; False if a stop was asked for meanwhile."""

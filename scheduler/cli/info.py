@@ -30,6 +30,8 @@ def info(target: Target, as_json: bool) -> None:
         print_json(dataclasses.asdict(found))
     else:
         print_fields(_fields(found))
+    if not found.known:
+        click.echo(f"warning: no app {found.namespace!r} has been used on this server yet", err=True)
 
 
 def _fields(found: AppView) -> dict[str, str]:

@@ -150,8 +150,8 @@ class Signatures:
         from scheduler.parameters import parse_text_by_schema
         from scheduler.settings import check_name
 
-        function = self._session.app.functions.get(check_name(name))
-        if function is not None:
+        function = self._session.app.find(check_name(name))
+        if not isinstance(function, str):
             parameters = function.parameters
             return Signature(function, name, parameters.describe(), parameters.parse_text)
         if self._registered is None:

@@ -11,11 +11,22 @@ from scheduler.script_call import Argument, Transition, clock_of, nonce
 
 
 class Row(NamedTuple):
-    """One thing to be looked at: 'job', id, its set or ''; 'entry', queue, entry; 'key', key; 'queue', queue."""
+    """One thing to be looked at: 'job', id, its set or ''; 'entry', queue, entry; 'key', key; 'queue', queue; 'member',
+    member of a table or an index, its key."""
 
-    kind: Literal["job", "entry", "key", "queue"]
-    name: str
+    kind: Literal["job", "entry", "key", "queue", "member"]
+    name: str | bytes
     at: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Its name as a person reads it; of a member that of its document (see `lua/include/entry.lua`)."""
+        if isinstance(self.name, str):
+            return self.name
+        name, length = self.name, self.name[-3:]
+        if self.at.startswith("index:") and length.isdigit():
+            name = name[-3 - int(length) : -3]
+        return name.decode(errors="replace")
 
 
 class Verdict(StrEnum):

@@ -98,7 +98,7 @@ class Doctor:
                 rows = finding.rows[start : start + PAGE]
                 words = self._store.run(mend(rows, LEASE_MS))
                 verdicts += zip(rows, words, strict=True)
-            mended = tuple(row.name for row, verdict in verdicts if verdict is not Verdict.OK)
+            mended = tuple(row.shown for row, verdict in verdicts if verdict is not Verdict.OK)
             if mended:
                 done.append(Mended(finding.code, mended))
         return done

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from scheduler.doctor.calls import Row, Surveyed, Verdict, examine, survey
 from scheduler.doctor.findings import Finding, counted
@@ -36,6 +36,7 @@ CODES: Final = {
     ("entry", Verdict.STRANDED): "entry-stranded",
     ("key", Verdict.ORPHAN): "key-orphan",
     ("queue", Verdict.GROUPLESS): "group-missing",
+    ("member", Verdict.DANGLING): "member-dangling",
 }
 """What a verdict is called."""
 
@@ -64,6 +65,7 @@ class Places:
         advance: Told how many more things were looked at.
         waiting: Functions that jobs wait for, and how many jobs.
         documents: Ids of documents that were seen among the keys.
+        collections: Tables and indexes that were.
         told: Keys, named after the prefix, whose damage has been told already.
     """
 
@@ -72,6 +74,7 @@ class Places:
     advance: Callable[[int], None] = lambda _: None
     waiting: Counter[str] = field(default_factory=Counter)
     documents: list[str] = field(default_factory=list)
+    collections: list[str] = field(default_factory=list)
     told: frozenset[str] = frozenset()
     unseen: list[str] = field(default_factory=list)
     found: dict[str, dict[Row, None]] = field(default_factory=dict)
@@ -89,13 +92,15 @@ class Places:
             yield Finding("not-all-seen", "too much to look at all of it", tuple(self.unseen))
 
     def walk(self, queues: Sequence[str]) -> Steps[None]:
-        """Sets and streams, then the keys."""
+        """Sets and streams, then the keys, and then the tables and indexes among them."""
         for queue in queues:
             yield from self._walk_set(f"due:{queue}", counts=True)
             yield from self._walk_stream(queue)
         for name in ("running", "expiry", *(f"done:{state}" for state in FINAL)):
             yield from self._walk_set(name)
         yield from self._walk_keys()
+        for name in dict.fromkeys(self.collections):
+            yield from self._walk_set(name, "member")
 
     def examine(self, rows: Sequence[Row], *, counts: bool = False) -> Steps[None]:
         """Judge rows; `counts`: the functions of those that wait are counted."""
@@ -108,11 +113,12 @@ class Places:
                     self.waiting[one.function] += 1
             self.advance(len(some))
 
-    def _walk_set(self, name: str, *, counts: bool = False) -> Steps[None]:
+    def _walk_set(self, name: str, kind: Literal["job", "member"] = "job", *, counts: bool = False) -> Steps[None]:
         cursor, seen = b"0", 0
         while True:
             cursor, flat = yield ("ZSCAN", self.keys.prefix + name, cursor, "COUNT", PAGE)
-            rows = [Row("job", member.decode(errors="replace"), name) for member in flat[::2]]
+            members = [member.decode(errors="replace") if kind == "job" else member for member in flat[::2]]
+            rows = [Row(kind, member, name) for member in members]
             yield from self.examine(rows, counts=counts)
             seen += len(rows)
             if cursor == b"0":
@@ -155,8 +161,10 @@ class Places:
                 return
 
     def _judge_keys(self, names: Sequence[str]) -> Steps[None]:
+        types: dict[str, str] = {}
         for name, surveyed in zip(names, (yield survey(names)), strict=True):
             self._judge_kind(name, surveyed)
+            types[name] = surveyed.type
         rows = []
         for name in names:
             head, _, rest = name.partition(":")
@@ -166,6 +174,8 @@ class Places:
                 rows.append(Row("key", rest))
             elif head == "doc":
                 self.documents.append(rest)
+            elif head in ("table", "index") and types[name] == "zset":
+                self.collections.append(name)
         yield from self.examine(rows)
 
     def _judge_kind(self, name: str, surveyed: Surveyed) -> None:
@@ -186,5 +196,7 @@ class Places:
 def _name(row: Row, code: str) -> str:
     """What a person calls it; a job is one thing in however many places it was met, but for what only stands there."""
     if row.kind == "job":
-        return f"{row.name} in {row.at}" if row.at and code == "member-dangling" else row.name
-    return f"{row.at} in {row.name}" if row.at else row.name
+        return f"{row.shown} in {row.at}" if row.at and code == "member-dangling" else row.shown
+    if row.kind == "member":
+        return f"{row.shown} in {row.at}"
+    return f"{row.at} in {row.shown}" if row.at else row.shown

@@ -151,6 +151,7 @@ local function check(job)
   if job.plain then
     return word
   end
+  write_gathered() -- it sees what earlier ones of the call did
   word = check_reads(job)
   if word == 'OK' then
     check_effects(job)
@@ -230,7 +231,7 @@ local function write(job)
       create(child, now, soon, nonce)
     end
     for _, cancel in ipairs(job.cancels) do
-      withdraw(cancel[1], cancel[2], now)
+      withdraw(cancel[1], cancel[2], now, {})
     end
   end
   end_job(job)

@@ -18,6 +18,7 @@
 -- include: base
 -- include: gathered
 -- include: job
+-- include: entry
 -- include: spec
 -- include: stats
 -- include: complete
@@ -32,8 +33,10 @@ local now = read_clock()
 local nonce, lease_ms = ARGV[2], tonumber(ARGV[3])
 
 local function run_again(job)
+  look_at_queue(job.queue)
   redis.call('HDEL', NS .. 'status:' .. job.id, 'token', 'entry')
   add_due(job.queue, job.id, now, now)
+  write_gathered() -- the next row is judged by what is there
 end
 
 -- Where the job is tells what its status said. In progress it is failed by `expire`, due it is delivered by `promote`.
@@ -67,6 +70,7 @@ local function mend_job(id, place)
     redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)
   elseif word == 'UNLISTED' then
     list_ended(id, job.status[1], tonumber(job.status[4] or '') or now, job.name or '')
+    write_gathered() -- as above
   elseif word == 'STATUS' then
     return mend_by_place(job)
   elseif word == 'SPEC' then
@@ -103,12 +107,20 @@ local function mend_queue(queue)
   return word
 end
 
+local function mend_member(member, place)
+  local word = judge_member(member, place)
+  if word ~= 'OK' then
+    redis.call('ZREM', NS .. place, member)
+  end
+  return word
+end
+
 -- The types of all that is written here besides what belongs to one row.
 check_wake()
 check_complete('')
 redis.call('ZCARD', NS .. 'running')
 redis.call('SISMEMBER', NS .. 'queues', '')
-local mends = { job = mend_job, entry = mend_entry, key = mend_key, queue = mend_queue }
+local mends = { job = mend_job, entry = mend_entry, key = mend_key, queue = mend_queue, member = mend_member }
 local reply = {}
 for i = 4, #ARGV, 3 do
   reply[#reply + 1] = mends[ARGV[i]](ARGV[i + 1], ARGV[i + 2])

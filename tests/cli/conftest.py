@@ -24,7 +24,7 @@ from scheduler.store import BlockingStore
 from scheduler.transitions import Commit, Delivery
 
 MODULE = '''
-from scheduler import App, MutationContext, ActionContext
+from scheduler import App, MutationContext, ActionContext, QueryContext
 
 app = App("{namespace}")
 
@@ -36,6 +36,10 @@ async def order(ctx: MutationContext, item: int, note: str = "", *, gift: bool =
 @app.internal_action(name="shop:mail")
 async def mail(ctx: ActionContext, to: str, /, tags: list[str] | None = None, **extra: int) -> None:
     pass
+
+@app.query(name="shop:look")
+async def look(ctx: QueryContext) -> int:
+    return 1
 '''
 
 _numbers = itertools.count()

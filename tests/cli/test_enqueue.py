@@ -90,6 +90,14 @@ def test_an_unknown_name_is_refused_with_what_it_may_have_meant(room: Room, app:
     assert nothing_stored(room)
 
 
+def test_a_query_is_refused_as_such(room: Room) -> None:
+    result = room.run("enqueue", "shop:look", "-a", f"{room.module}:app")
+    assert (result.exit_code, result.stderr) == (
+        1, "error: function: shop:look is a query and cannot be scheduled (call it with ctx.run_query)\n",
+    )  # fmt: skip
+    assert nothing_stored(room)
+
+
 def test_an_unknown_name_is_taken_when_allowed(room: Room) -> None:
     job = stored(room, "other:task", "count=3", "text=hello", "--allow-unknown")
     assert (job.kwargs, job.kind) == ({"count": 3, "text": "hello"}, "")

@@ -116,6 +116,16 @@ def test_info(room: Room) -> None:
     assert "none: nothing that falls due is run" in text
 
 
+def test_info_of_an_app_that_is_not_here_says_so(empty: Room) -> None:
+    said = f"warning: no app {empty.app.namespace!r} has been used on this server yet\n"
+    for words in (("info",), ("info", "--json")):
+        result = empty.run(*words)
+        assert (result.exit_code, result.stderr) == (0, said)
+    assert empty.json("info")["known"] is False
+    empty.scheduler.options(allow_unknown=True).run_after(0, "shop:order", item=2)
+    assert (empty.run("info").stderr, empty.json("info")["known"]) == ("", True)
+
+
 def test_info_names_the_promoter(room: Room) -> None:
     room.store.command("SET", room.keys.promoter, "promoter-9")
     assert room.json("info")["promoter"] == "promoter-9"

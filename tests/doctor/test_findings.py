@@ -159,6 +159,17 @@ def running_without_a_status(world: World) -> None:
     world.command("ZADD", world.keys.running, world.now + 60_000, "gone")
 
 
+@harm("member-dangling")
+def a_document_was_deleted_by_hand(world: World) -> None:
+    world.write(("add", "t:1", values.pack({"f": 1}, "document")))
+    world.command("DEL", world.keys.document("t:1"))
+
+
+@harm("member-dangling")
+def an_entry_was_added_by_hand(world: World) -> None:
+    world.command("ZADD", world.key("index:t:f"), 0, "no entry at all")
+
+
 @harm("status-orphan")
 def a_status_without_a_job(world: World) -> None:
     world.command("HSET", world.keys.status("gone"), "attempts", 1)

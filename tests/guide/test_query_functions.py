@@ -255,8 +255,11 @@ async def test_a_query_cannot_be_scheduled(app: App, bank: Bank, scheduler: Sche
     # C1.1
     with pytest.raises(InvalidCall, match="is a query and cannot be scheduled"):
         await scheduler.run_after(0, bank.total)
-    with pytest.raises(UnknownFunction):
+    with pytest.raises(InvalidCall, match="is a query and cannot be scheduled"):
         await scheduler.run_after(0, bank.total.name)
+    async with Scheduler(App(app.namespace, url=app.url)) as stranger:
+        with pytest.raises(UnknownFunction):
+            await stranger.run_after(0, bank.total.name)
     assert bank.total.name not in app.functions
 
 

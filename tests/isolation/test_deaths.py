@@ -53,13 +53,20 @@ async def test_a_mutation_runs_again_and_leaves_its_effects_once(
     assert sorted([document["kind"] async for document in scheduler.db.query("deaths")]) == ["exit", "kill", "segfault"]
 
 
-async def test_a_mutation_that_dies_too_often_fails(app: App, scheduler: Scheduler, url: str, tmp_path: Path) -> None:
+async def test_a_mutation_that_dies_too_often_fails(
+    app: App, scheduler: Scheduler, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     # C3.4: with its last death; the fleet goes on.
+    caplog.set_level("INFO", "duestream.job")
     async with running(app, url, WorkerSettings(max_deliveries=3, grace_s=2.0)):
         error = await error_of(scheduler, "die", str(tmp_path), "segfault")
         assert (error.type, error.message) == ("ProcessDied", "shop:die: its own process was ended by SIGSEGV")
         assert len(marks(tmp_path, "die")) == 3
         assert (await run(scheduler, "where"))[1] == os.getpid()
+    # Nothing says of the last death that it was given back.
+    died = "died: shop:die: its own process was ended by SIGSEGV"
+    told = [line for line in caplog.messages if not line.startswith("ended")]
+    assert told == [died, died, died, "failed: its process died once too often"]
     assert [document async for document in scheduler.db.query("deaths")] == []
 
 

@@ -125,6 +125,10 @@ def retry_later(world: World) -> Transition[Any]:
     return transitions.retry([Retry(world.deliver(), 1, 500)], NOW)
 
 
+def retry_of_what_passes(world: World) -> Transition[Any]:
+    return transitions.retry([Retry(world.deliver(), 1, 0, share=500_000)], NOW)
+
+
 def retry_dead(world: World) -> Transition[Any]:
     delivery = world.deliver(key="k")
     world.run(transitions.watch(delivery.job_id, "m"))
@@ -216,6 +220,7 @@ def unwatch(world: World) -> Transition[Any]:
 
 SAMPLES: list[Sample] = [
     schedule, schedule_canceled, promote, begin, commit, commit_with_a_tombstone, commit_at_once, finish, retry,
-    retry_later, revert, revert_later, redeliver, redeliver_poison, expire, cancel, cancel_running, prune, leave, renew,
-    sustain, join, sweep, watch, unwatch, retry_in_sql, retry_dead, retry_after_a_death, seal, declare, forget, reindex,
+    retry_later, retry_of_what_passes, revert, revert_later, redeliver, redeliver_poison, expire, cancel,
+    cancel_running, prune, leave, renew, sustain, join, sweep, watch, unwatch, retry_in_sql, retry_dead,
+    retry_after_a_death, seal, declare, forget, reindex, mend,
 ]  # fmt: skip

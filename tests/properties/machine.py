@@ -255,7 +255,8 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         job_ids = data.draw(st.lists(st.sampled_from(self.jobs()), min_size=1, max_size=3), "jobs")
-        self.call(transitions.cancel(job_ids, self.now), lambda now: self.model.cancel(job_ids, now))
+        call = transitions.cancel(job_ids, self.now)
+        self.call(call, lambda now: self.model.cancel(job_ids, str(call.argv[1]), now))
 
     def watch(self, data: st.DataObject, mailbox: str) -> None:
         job_id = self.pick_job(data)
@@ -506,6 +507,7 @@ class Machine(RuleBasedStateMachine):
                 unseal=data.draw(st.booleans(), "unseal"),
                 key=self.asked(one)[1],
                 death=data.draw(st.sampled_from([b"", b"", ERROR]), "death"),
+                share=data.draw(st.sampled_from([None, None, 0, 200_000, 1_000_000]), "share"),
             )
             for one in deliveries
         ]

@@ -251,7 +251,8 @@ class Model:
         targets = [job_id for job_id in one.cancels if job_id in self.jobs and job_id != one.delivery.job_id]
         for child in one.children:
             added += dues_of(self.create(child, now))
-        self.cancel(targets, now)
+        for target in targets:
+            self._cancel(target, now)
         if job:
             job.fields |= {"started": now - one.elapsed_ms, "worker": worker, "attempts": one.delivery.attempt}
             job.fields.pop("sealed", None)
@@ -307,17 +308,28 @@ class Model:
                 self.jobs[one.delivery.job_id].fields["sealed"] = one.delivery.token
         return words
 
-    def cancel(self, job_ids: Sequence[str], now: int) -> list[CancelOutcome]:
-        return [self._cancel(job_id, now) for job_id in job_ids]
+    def cancel(self, job_ids: Sequence[str], nonce: str, now: int) -> list[CancelOutcome]:
+        """The same call again says the same, a job that it names twice has ended the second time (C4.1)."""
+        return [
+            CancelOutcome.FINISHED if at != job_ids.index(job_id) and job_id in self.jobs else
+            self._said(job_id, nonce) or self._cancel(job_id, now, withdrawn=nonce)
+            for at, job_id in enumerate(job_ids)
+        ]  # fmt: skip
 
-    def _cancel(self, job_id: str, now: int) -> CancelOutcome:
+    def _said(self, job_id: str, nonce: str) -> CancelOutcome | None:
+        job = self.jobs.get(job_id)
+        if not job or job.fields.get("withdrawn") != nonce:
+            return None
+        return CancelOutcome.RUNNING if "started" in job.fields else CancelOutcome.CANCELED
+
+    def _cancel(self, job_id: str, now: int, **fields: str) -> CancelOutcome:
         job = self.jobs.get(job_id)
         if not job:
             return CancelOutcome.UNKNOWN
         if job.state in FINAL or "sealed" in job.fields:
             return CancelOutcome.FINISHED  # C4: sealed, its SQL may have committed
         outcome = CancelOutcome.RUNNING if job.state else CancelOutcome.CANCELED
-        self.end(job, "canceled", now)
+        self.end(job, "canceled", now, **fields)
         job.entry = None  # whoever holds it has lost it
         return outcome
 
@@ -340,11 +352,15 @@ class Model:
             self.stats[one.name, "conflicts"] += one.conflicts
             if one.unseal:
                 job.fields.pop("sealed", None)
+            delay_ms = one.delay_ms
+            if one.share is not None:  # C3.3: later each time that it has not passed
+                job.fields["passes"] = int(job.fields.get("passes", 0)) + 1
+                delay_ms = max(1, min(500 << int(job.fields["passes"]) - 1, 7_200_000) * one.share // 1_000_000)
             if fails:
                 self.end(job, "failed", now, error=one.death)
                 job.entry = None
-            elif one.delay_ms:
-                job.entry, job.due = None, now + one.delay_ms
+            elif delay_ms:
+                job.entry, job.due = None, now + delay_ms
                 job.fields["retried"] = now
                 added += dues_of(job)
             else:

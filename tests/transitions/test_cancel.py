@@ -93,13 +93,29 @@ def test_removed(world: World) -> None:
 def test_twice(world: World) -> None:
     call = transitions.cancel([world.schedule(), world.begin().job_id], NOW)
     assert world.run(call) == [CancelOutcome.CANCELED, CancelOutcome.RUNNING]
-    assert world.changes_nothing(call) == [CancelOutcome.FINISHED] * 2
+    # C4.1: the call whose answer was lost, and another call.
+    assert world.changes_nothing(call) == [CancelOutcome.CANCELED, CancelOutcome.RUNNING]
+    assert world.changes_nothing(transitions.cancel(call.argv[2:], NOW)) == [CancelOutcome.FINISHED] * 2  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keep", [0, 1000])
+def test_twice_though_other_calls_came_between(world: World, keep: int) -> None:
+    # C4.1
+    world.settings(keep_ms=keep)
+    delivery = world.deliver()
+    call = transitions.cancel([delivery.job_id], NOW)
+    assert world.run(call) == [CancelOutcome.CANCELED]
+    assert world.cancel(delivery.job_id) == [CancelOutcome.FINISHED]
+    assert world.commit(delivery) is Word.LOST
+    assert world.changes_nothing(call) == [CancelOutcome.CANCELED]
 
 
 def test_the_same_id_twice_in_one_call(world: World) -> None:
     job_id = world.schedule()
-    assert world.cancel(job_id, job_id) == [CancelOutcome.CANCELED, CancelOutcome.FINISHED]
+    call = transitions.cancel([job_id, job_id], NOW)
+    assert world.run(call) == [CancelOutcome.CANCELED, CancelOutcome.FINISHED]
     assert world.stats() == {"canceled": 1}
+    assert world.changes_nothing(call) == [CancelOutcome.CANCELED, CancelOutcome.FINISHED]
 
 
 def test_children_of_before_are_not_touched(world: World) -> None:

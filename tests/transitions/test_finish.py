@@ -32,6 +32,7 @@ def test_normal(world: World, state: str) -> None:
 def test_more_than_one_command_takes(world: World) -> None:
     # C3.5: what many jobs write to one key goes in commands of at most a thousand arguments.
     count = 1_001
+    world.settings(**{f"keep_ms:{NAME}": 9_000})
     world.run(transitions.schedule([world.request(kind="action") for _ in range(count)], NOW))
     while world.run(transitions.promote("p", 1000, 1000, NOW)).moved:
         pass

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from scheduler import transitions
+from scheduler import transitions, values, versions
 from scheduler.doctor.calls import Row, Verdict, examine, mend
 from scheduler.keys import GROUP
 from scheduler.script_call import Word
@@ -14,6 +14,7 @@ from scheduler.transitions import Expired
 from tests.transitions.conftest import ERROR, NAME, NOW, WORKER, World
 
 LEASE_MS = 1000
+DOCUMENT = values.pack({"f": 1}, "document")
 Check = Callable[[World], None]
 
 
@@ -40,6 +41,36 @@ def test_in_order(world: World) -> None:
     job_id = world.schedule(delay=9)
     rows = [Row("job", job_id), Row("job", job_id, "due:q"), Row("job", "missing"), Row("key", "k"), Row("queue", "q")]
     assert world.changes_nothing(mend(rows, LEASE_MS, NOW)) == [Verdict.OK] * 5
+
+
+@pytest.mark.parametrize(
+    "member", [b"x0000000000000001t:1003", b"x", b"", b"\xff-12", b"x0000000000000001t:1inf", b"t:1999"]
+)
+def test_an_entry_of_no_document_leaves_its_index(world: World, member: bytes) -> None:
+    # C6.1
+    world.command("ZADD", world.key("index:t:f"), 0, member)
+    mended(world, Row("member", member, "index:t:f"), Verdict.DANGLING)
+    assert world.index("t:f") == []
+
+
+def test_members_of_documents_stay(world: World) -> None:
+    # C6.1
+    world.run(versions.declare(["t:f"]))
+    world.write(("add", "t:1", DOCUMENT), entries=[("add", "t:f", "t:1", b"x")], catalog=world.catalog())
+    ((entry, _),) = world.index("t:f")
+    rows = [Row("member", b"t:1", "table:t"), Row("member", entry, "index:t:f")]
+    assert world.changes_nothing(mend(rows, LEASE_MS, NOW)) == [Verdict.OK] * 2
+    world.command("DEL", world.keys.document("t:1"))
+    assert [row.shown for row in rows] == ["t:1", "t:1"]
+    for row in rows:
+        mended(world, row, Verdict.DANGLING)
+    assert world.exists("table:t", "index:t:f") == 0
+
+
+@pytest.mark.parametrize("key", ["table:t", "index:t:f"])
+def test_a_table_of_another_type_is_left_alone(world: World, key: str) -> None:
+    world.break_key(key)
+    assert world.changes_nothing(mend([Row("member", b"t:1", key)], LEASE_MS, NOW)) == [Verdict.OK]
 
 
 @pytest.mark.parametrize("way", ["XTRIM", "XDEL", "DEL", "due", "held"])

@@ -41,6 +41,39 @@ def test_later(world: World) -> None:
     assert world.commit(again) is Word.OK
 
 
+def test_what_passes_waits_longer_each_time(world: World) -> None:
+    # C3.3: from half a second to two hours, by what was given back for that alone.
+    delivery = world.deliver()._replace(attempt=12)  # eleven conflicts before
+    waited = []
+    for number in range(1, 18):
+        given = Retry(delivery, delivery.attempt, 0, share=1_000_000 if number % 2 else 500_000)
+        assert world.run(transitions.retry([given], NOW)) == [Word.OK]
+        assert world.status(delivery.job_id)["passes"] == str(number).encode()
+        waited.append(world.due()[delivery.job_id] - NOW)
+        world.run(transitions.promote("p", 1000, 10, NOW + waited[-1]))
+        (delivery,) = world.claim()
+        # Conflicts, stops and what waits at most for Redis come between.
+        assert world.run(transitions.retry([Retry(delivery, delivery.attempt, 0, NAME, 3)], NOW)) == [Word.OK]
+        (delivery,) = world.claim()
+    assert waited[:5] == [500, 500, 2_000, 2_000, 8_000]
+    assert waited[-3:] == [7_200_000, 3_600_000, 7_200_000]
+
+
+def test_what_passes_waits_at_least_a_millisecond(world: World) -> None:
+    # C3.3: so that it goes through the due set, behind what has been due for longer.
+    delivery = world.deliver()
+    assert world.run(transitions.retry([Retry(delivery, 1, 0, share=0)], NOW)) == [Word.OK]
+    assert (world.ready(), world.due()) == ([], {delivery.job_id: NOW + 1})
+
+
+@pytest.mark.parametrize("passes", ["inf", "nan", "-1", "x", "1e300"])
+def test_damaged_passes_are_the_first(world: World, passes: str) -> None:
+    delivery = world.deliver()
+    world.command("HSET", world.keys.status(delivery.job_id), "passes", passes)
+    assert world.run(transitions.retry([Retry(delivery, 1, 0, share=1_000_000)], NOW)) == [Word.OK]
+    assert world.due() == {delivery.job_id: NOW + 500}
+
+
 @pytest.mark.parametrize("delay", [0, 500])
 def test_deaths_are_forgotten(world: World, delay: int) -> None:
     # C3.4: its worker lived to tell, so it is no poison.

@@ -121,6 +121,14 @@ def test_born_of_a_canceled_action(world: World) -> None:
     assert world.stats() == {"canceled": 2}
 
 
+def test_of_what_is_born_canceled_nothing_stays_where_nothing_is_kept(world: World) -> None:
+    # C5.3
+    world.settings(keep_ms=0)
+    request = world.request(born="canceled", key="k")
+    world.run(transitions.schedule([request], NOW))
+    assert (world.exists(f"job:{request.id}", "key:k"), world.exists(f"status:{request.id}")) == (0, 1)
+
+
 def test_a_grandchild_is_not_born_canceled(world: World) -> None:
     # C4.3
     parent = world.begin()
@@ -329,3 +337,36 @@ def test_tokens_differ_even_if_redis_has_lost_its_memory(world: World) -> None:
         tokens |= {fields["token"] for _, fields in world.entries()}
         world.command("DEL", *world.all_keys())
     assert len(tokens) == 2
+
+
+def test_what_is_due_now_keeps_the_order_of_the_call(world: World) -> None:
+    # C3.7: ties in order of scheduling.
+    requests = [world.request() for _ in range(5)]
+    requests = [requests[n] for n in (3, 0, 4, 1, 2)]
+    world.run(transitions.schedule(requests, NOW))
+    assert (world.ready(), world.due()) == ([request.id for request in requests], {})
+
+
+def test_what_is_due_now_goes_behind_what_has_been_due_for_longer(world: World) -> None:
+    # C2.4, C3.7
+    waiting = [world.schedule(delay=10) for _ in range(3)]
+    world.now += 20
+    world.run(transitions.schedule([world.request() for _ in range(3)], world.now))
+    assert world.ready() == waiting
+
+
+def test_queues_of_one_call_do_not_hold_up_each_other(world: World) -> None:
+    crowded = [world.request() for _ in range(501)]
+    other = world.request(queue="other")
+    world.run(transitions.schedule([*crowded, other], NOW))
+    assert (len(world.ready()), world.ready("other"), len(world.due())) == (500, [other.id], 1)
+
+
+@pytest.mark.parametrize("place", [0, 199, 200, 449])
+def test_an_id_that_is_known_is_found_wherever_it_stands(world: World, place: int) -> None:
+    # C2.10
+    requests = [world.request(delay=5) for _ in range(450)]
+    world.run(transitions.schedule([requests[place]], NOW))
+    words = [word for word, _ in world.run(transitions.schedule(requests, NOW))]
+    assert [number for number, word in enumerate(words) if word is Word.EXISTS] == [place]
+    assert len(world.due()) == 450

@@ -71,6 +71,24 @@ def test_more_than_five_years_is_refused(delay: due.Delay) -> None:
     assert len(str(caught.value)) < 200
 
 
+@pytest.mark.parametrize(
+    ("delay", "got"),
+    [
+        (LIMIT_MS + 1, "got 158112000001 ms (most: 158112000000 ms)"),
+        (timedelta(days=5 * 366 + 1), "got datetime.timedelta(days=1831) (most: 158112000000 ms)"),
+        (10**400, "got an int of 1329 bits (most: 158112000000 ms)"),
+    ],
+    ids=["number", "timedelta", "huge"],
+)
+def test_what_is_too_far_away_is_said_with_its_unit(delay: due.Delay, got: str) -> None:
+    # C2.5
+    with pytest.raises(InvalidDelay) as caught:
+        due.after(delay)
+    assert str(caught.value) == f"delay: more than five years ahead, {got}"
+    with pytest.raises(InvalidTimestamp, match=rf"ahead, got {NOW + LIMIT_MS + 1} ms since 1970$"):
+        due.at(NOW + LIMIT_MS + 1, NOW)
+
+
 def stamp(ms: int) -> datetime:
     return EPOCH + timedelta(milliseconds=ms)
 

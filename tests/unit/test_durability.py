@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scheduler import App, InvalidOption
-from scheduler.durability import Durability, Safety
+from scheduler.durability import Durability, DurabilityName, Safety
 from worker.settings import WorkerSettings
 
 FSYNC, REPLICA = Safety(Durability.FSYNC), Safety(Durability.REPLICA, 2)
@@ -53,13 +53,21 @@ def test_another_durability_is_an_error(wrong: Any) -> None:
             WorkerSettings(durability=wrong)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 101, 1.0, True, "1", None])
+@pytest.mark.parametrize("wrong", [0, -1, 101, 1.0, True, "1"])
 def test_another_number_of_replicas_is_an_error(wrong: Any) -> None:
     with pytest.raises(InvalidOption, match="replicas: expected 1 to 100, got "):
-        App("shop", replicas=wrong)
-    if wrong is not None:
-        with pytest.raises(InvalidOption, match="replicas: "):
-            WorkerSettings(replicas=wrong)
+        App("shop", durability="replica", replicas=wrong)
+    with pytest.raises(InvalidOption, match="replicas: "):
+        WorkerSettings(replicas=wrong)
+
+
+@pytest.mark.parametrize("durability", ["memory", "fsync"])
+def test_replicas_that_nobody_would_wait_for_are_an_error(durability: DurabilityName) -> None:
+    # C7.2
+    for replicas in (1, 2):
+        with pytest.raises(InvalidOption, match=rf"^replicas: .* got {replicas} with '{durability}'$"):
+            App("shop", durability=durability, replicas=replicas)
+    assert App("shop", durability="replica").replicas == 1
 
 
 def test_what_a_worker_says_goes_before_what_the_app_says() -> None:

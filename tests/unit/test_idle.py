@@ -18,7 +18,7 @@ from scheduler.app import App
 from scheduler.backoff import Outage
 from scheduler.catalog import IndexCatalog
 from scheduler.clock import RedisClock
-from scheduler.contact import PATIENCE_S, PULSE_S, Contact
+from scheduler.contact import PATIENCE_S, PULSE_S, Contact, Patience
 from scheduler.janitor import Janitor
 from scheduler.keys import Keys
 from scheduler.leases import DEFAULT_LEASE_MS, DEFAULT_MAX_DELIVERIES, renewed_every_ms
@@ -292,3 +292,28 @@ def test_a_lease_that_has_run_out_is_taken_over_though_nobody_says_so(loop: Loop
         assert list(wire.reading) == [wire.keys.wake]
 
     play(loop, Wire(loop, leads=False), story)
+
+
+@pytest.mark.parametrize(("size", "pulses"), [(100_000, 0), (100, 1)])
+def test_nobody_asks_behind_a_large_request(loop: Loop, size: int, pulses: int) -> None:
+    """On a slow network the answer would be late, and the connection given up with the request on its way."""
+    contact, sent = Contact(lambda: asyncio.sleep(HOUR_S)), list[float]()
+
+    async def pulse() -> None:
+        sent.append(loop.time())
+        contact.hear(0.0)
+
+    async def run() -> None:
+        reply: asyncio.Future[bytes] = loop.create_future()
+        watching = asyncio.ensure_future(contact.watch(pulse))
+        waiting = asyncio.ensure_future(contact.prompt_reply(reply, Patience(60.0, bytes=size)))
+        await asyncio.sleep(PULSE_S * 1.5)
+        reply.set_result(b"OK")
+        assert await waiting == b"OK"
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        await contact.close()
+
+    loop.run_until_complete(run())
+    assert len(sent) == pulses

@@ -67,6 +67,34 @@ async def poison(ctx: MutationContext, folder: str) -> None:
 
 
 @app.mutation
+async def tear_down(ctx: MutationContext, how: str) -> int:
+    """Its first start takes the whole worker with it, without a signal."""
+    if ctx.attempt == 1:
+        leaving = asyncio.create_task(TEARS[how]())
+        await asyncio.sleep(60)
+        await leaving
+    return ctx.attempt
+
+
+async def _stop_the_loop() -> None:
+    asyncio.get_running_loop().stop()
+
+
+async def _cancel_all_tasks() -> None:
+    for task in asyncio.all_tasks():
+        task.cancel()
+
+
+async def _exit_in_a_task() -> None:
+    sys.exit(5)
+
+
+TEARS = {
+    "stop the loop": _stop_the_loop, "cancel all tasks": _cancel_all_tasks, "exit in a task": _exit_in_a_task,
+}  # fmt: skip
+
+
+@app.mutation
 async def block_loop(ctx: MutationContext, folder: str, seconds: float) -> int:
     """Holds the whole event loop, as a careless handler does."""
     mark(folder, "block")

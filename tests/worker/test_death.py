@@ -156,6 +156,30 @@ def test_a_job_that_takes_its_workers_down_fails_at_last(
     assert started_ms < job.deaths[0].time < job.deaths[1].time <= (job.completed_time or 0)
 
 
+@pytest.mark.parametrize("how", faulty.TEARS)
+def test_a_handler_that_tears_its_worker_down_fails_no_other_job(
+    scheduler: SyncScheduler, start_worker: Start, tmp_path: Path, how: str
+) -> None:
+    """All handlers of the worker were cancelled, and their jobs `failed` with that, as if it were their own word."""
+    # C3.3, C3.4, C3.5
+    first = start_worker(is_torn=True, lease_ms=1_000)
+    mutation = scheduler.run_after(0, "faulty:deposit", str(tmp_path), "a", 5, hold_first=True)
+    action = scheduler.run_after(0, "faulty:hold", str(tmp_path))
+    wait_until(lambda: len(marks(tmp_path, "deposit")) == len(marks(tmp_path, "hold")) == 1)
+    poison = scheduler.run_after(0, "faulty:tear_down", how)
+    first.process.wait(10)
+    (tmp_path / "release").touch()
+    start_worker(lease_ms=1_000)
+    assert scheduler.result(mutation, timeout=10) == 2
+    assert balance(scheduler, "a") == 5
+    with pytest.raises(JobFailed, match="transient error while executing action"):
+        scheduler.result(action, timeout=10)
+    # The culprit too: its worker has died of it, once so far.
+    assert scheduler.result(poison, timeout=10) == 2
+    jobs = [scheduler.get(job_id) for job_id in (mutation, action, poison)]
+    assert [len(job.deaths) for job in jobs if job is not None] == [1, 1, 1]
+
+
 def test_an_action_says_which_worker_died_with_it(
     scheduler: SyncScheduler, start_worker: Start, tmp_path: Path
 ) -> None:

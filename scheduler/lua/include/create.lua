@@ -33,11 +33,12 @@ local function create(job, now, soon, nonce)
   end
   due = math.max(scheduled, now)
   local spec = make_spec(now, scheduled, job.tail)
-  redis.call('SET', NS .. 'job:' .. job.id, spec)
+  set_string('job:' .. job.id, spec)
   if job.key ~= '' then
-    redis.call('SET', NS .. 'key:' .. job.key, job.id)
+    set_string('key:' .. job.key, job.id)
   end
   if job.born == 'canceled' then
+    write_gathered() -- before it may be removed at once
     complete(job.id, 'canceled', now, job.name, job.key, false, {})
   elseif due > now or not make_ready(job.queue, job.id, spec, now, nonce) then
     add_due(job.queue, job.id, due, now)

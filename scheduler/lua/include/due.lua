@@ -52,7 +52,7 @@ end
 local function add_due(queue, id, due, now)
   local seen = look_at_queue(queue)
   make_known(queue, seen)
-  redis.call('ZADD', NS .. 'due:' .. queue, int(due), id)
+  add_score('due:' .. queue, int(due), id)
   if due <= now then
     seen.immediate = seen.immediate + 1
   elseif not seen.earliest or due < seen.earliest then

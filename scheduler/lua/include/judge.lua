@@ -1,4 +1,4 @@
--- What is wrong with a job, an entry, an idempotency key or a queue, at this moment: `examine` tells it, `mend` looks again.
+-- What is wrong with a job, an entry, a key, a queue or a member of a table, at this moment: `examine` tells it, `mend` looks again.
 -- Each of these moves in one step from where it is to where it belongs, so what is found out of place here is not on its way.
 local ENDED = { success = true, failed = true, canceled = true }
 
@@ -79,6 +79,18 @@ end
 local function judge_key(key)
   local id = read_key(key)
   return id and redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) == 0 and 'ORPHAN' or 'OK'
+end
+
+-- A member of a table or an index, at `place` after the prefix: a document leaves both in the step in which it goes.
+local function judge_member(member, place)
+  if not is_of(place, 'zset') or not redis.call('ZSCORE', NS .. place, member) then
+    return 'OK'
+  end
+  local id = member
+  if place:find('^index:') then
+    id = tonumber(member:sub(-3)) and id_of_entry(member) or ''
+  end
+  return redis.call('EXISTS', NS .. 'doc:' .. id) == 0 and 'DANGLING' or 'OK'
 end
 
 local function judge_queue(queue)

@@ -2,11 +2,11 @@
 
 -- Returns the outcome as a word, and what withdraw() needs.
 local function look_at_job(id)
-  local status = read_status(id, 'state', 'entry', 'waiters', 'sealed')
+  local status = read_status(id, 'state', 'entry', 'waiters', 'sealed', 'withdrawn', 'started')
   if not status then
     return 'UNKNOWN', { id = id }
   end
-  local job = { id = id, entry = status[2], waiters = status[3] }
+  local job = { id = id, entry = status[2], waiters = status[3], withdrawn = status[5], started = status[6] }
   -- Sealed: its SQL may have committed already, so it is too late (C4: committed first, cancel changes nothing).
   if status[1] == 'success' or status[1] == 'failed' or status[1] == 'canceled' or (not status[1] and status[4]) then
     return 'FINISHED', job
@@ -24,8 +24,8 @@ local function look_at_job(id)
   return 'CANCELED', job
 end
 
--- The token goes, so whoever holds the delivery has lost it (the fence).
-local function withdraw(outcome, job, now)
+-- The token goes, so whoever holds the delivery has lost it (the fence). `fields` is what else the status is to hold.
+local function withdraw(outcome, job, now, fields)
   if outcome == 'FINISHED' or outcome == 'UNKNOWN' then
     return
   end
@@ -38,5 +38,5 @@ local function withdraw(outcome, job, now)
     end
   end
   redis.call('HDEL', NS .. 'status:' .. job.id, 'token', 'entry')
-  complete(job.id, 'canceled', now, job.name, job.key, job.waiters, {})
+  complete(job.id, 'canceled', now, job.name, job.key, job.waiters, fields)
 end

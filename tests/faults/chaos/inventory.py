@@ -13,6 +13,7 @@ from scheduler.keys import GROUP, Keys
 from scheduler.store import BlockingStore
 from tests.faults.chaos.invariants.rest import Footprint
 from tests.faults.chaos.server import OURS
+from tests.worker.processes import wait_until
 
 BATCH = 1_000
 LATER_S = 8 * 24 * 3600
@@ -105,16 +106,14 @@ def prune_all(url: str, keys: Keys, now_ms: int) -> int:
 
 
 def settled_memory(server: Any, goal: int | None = None, timeout_s: float = 10.0) -> int:
-    """Used memory without scripts, once it falls no more; at once where it is within `goal`."""
+    """Used memory without scripts, once all that was removed is free; with `goal`, once it is within that, if ever."""
     server.script_flush()
-    deadline, least = time.monotonic() + timeout_s, _memory(server)
-    while (goal is None or least > goal) and time.monotonic() < deadline:
-        time.sleep(0.2)
-        now = _memory(server)
-        if goal is None and now >= least:
-            break
-        least = min(least, now)
-    return least
+    wait_until(lambda: server.info("memory")["lazyfree_pending_objects"] == 0, timeout_s, "memory to be freed")
+    deadline, found = time.monotonic() + timeout_s, _memory(server)
+    while goal is not None and found > goal and time.monotonic() < deadline:
+        time.sleep(0.05)  # between two looks at the condition
+        found = _memory(server)
+    return found
 
 
 def memory_stats(server: Any) -> dict[str, int]:
