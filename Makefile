@@ -124,12 +124,12 @@ bench: servers ## Measure duestream against the bare loop and its targets, then 
 	$(BIN)/python -m benchmarks.contention --jobs 4000
 
 .PHONY: bench-peers
-bench-peers: servers ## Make the peers' environments in build/bench-venvs, and measure all systems (an hour and a half; ROUNDS=3)
+bench-peers: servers ## Make the peers' environments in build/bench-venvs, and measure all systems (two hours; ROUNDS=3)
 	$(BIN)/python -m benchmarks.environments
 	$(BIN)/python -m benchmarks.all_systems --rounds $(or $(ROUNDS),3)
 
 .PHONY: bench-growth
-bench-growth: servers ## Measure how cost grows with jobs, workers, queues and batches, a fleet of 1,000 workers at last (20 minutes)
+bench-growth: servers ## Measure how cost grows with jobs, workers, queues and batches, a fleet of 1,000 workers at last (half an hour)
 	$(BIN)/python -m benchmarks.growth --save
 
 .PHONY: performance

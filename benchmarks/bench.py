@@ -27,6 +27,9 @@ from benchmarks.versions import about
 DRAIN_S = 4.0
 """How long a drain is to take: as many jobs as a first, short one says."""
 
+PAYLOAD = 91
+"""With its number and what MessagePack says of both a job then has 100 bytes of arguments."""
+
 FEWEST, MOST = 4_000, 120_000
 OURS = ("duestream", "raw", "redis_py")
 
@@ -66,9 +69,9 @@ def plan(jobs: int) -> Iterator[Step]:
     yield Step("raw:pipe", "latency")
     yield Step("duestream", "latency")
     yield Step("duestream", "delayed")
-    yield Step("duestream", "pending", Asked(pending=20_000, drain=False))
-    yield Step("duestream", "drain", Asked(jobs=10_000, payload=100), label="memory")
-    yield Step("duestream", "idle", Asked(seconds=8.0))
+    yield Step("duestream", "pending", Asked(payload=PAYLOAD, drain=False))
+    yield Step("duestream", "drain", Asked(jobs=10_000, payload=PAYLOAD), label="memory")
+    yield Step("duestream", "idle", Asked(seconds=15.0))
     yield Step("duestream", "idle", Asked(seconds=8.0, workers=100), label="idle-100")
 
 

@@ -37,7 +37,7 @@ _DEFAULT = Asked()
 @click.option(
     "--cap", "cap_s", default=_DEFAULT.cap_s, show_default=True, help="Seconds after which a case is cut off."
 )
-@click.option("--payload", default=0, help="Bytes that each job of a drain carries besides.")
+@click.option("--payload", default=0, help="Bytes that each job carries besides its number.")
 @click.option("--drain/--no-drain", default=True, help="In pending: drain ready jobs too.")
 @click.option(
     "--operations", default=",".join(_DEFAULT.operations), show_default=True, help="Of enqueue: one,burst,bulk."

@@ -18,7 +18,7 @@ class Asked:
         lead_s: From the first schedule call of `delayed` to the first job's time.
         pending: Jobs that wait for a far day.
         cap_s: After so long a case is cut off.
-        payload: Bytes that each job of a drain carries besides its number.
+        payload: Bytes that each job carries besides its number, in `drain` and `pending`.
         drain: In `pending`: drain ready jobs too.
         operations: Of `enqueue`.
         clients: In its operation `crowd`: how many.

@@ -12,22 +12,25 @@ from benchmarks.stage import Stage
 FIRST = 1_000_000
 """Their numbers begin here: above those that are drained."""
 
+PAYLOAD = 100
+"""Bytes that each carries besides its number."""
+
 DAY_S = 86_400
 
 
 def pending(stage: Stage, asked: Asked) -> dict[str, Any]:
-    """Memory of a job that is due in one to two days and has 100 bytes of arguments; then a drain beside them."""
-    found = fill_far(stage, asked.pending, asked.cap_s)
+    """Memory of a job that is due in one to two days and carries some bytes; then a drain beside them."""
+    found = fill_far(stage, asked.pending, asked.cap_s, asked.payload or PAYLOAD)
     if asked.drain:
         found["drain"] = drained(stage, asked.jobs or stage.jobs())
     return found
 
 
-def fill_far(stage: Stage, jobs: int, cap_s: float) -> dict[str, Any]:
+def fill_far(stage: Stage, jobs: int, cap_s: float, payload: int = PAYLOAD) -> dict[str, Any]:
     """Schedule so many jobs of a far day, or as many as there is time for; what they cost."""
     memory, before = stage.server.used_bytes(), stage.server.snapshot()
     filled = stage.client(
-        "fill", timeout_s=cap_s * 3 + 60, jobs=jobs, first=FIRST, seconds=cap_s, payload=100, due_in=DAY_S,
+        "fill", timeout_s=cap_s * 3 + 60, jobs=jobs, first=FIRST, seconds=cap_s, payload=payload, due_in=DAY_S,
         chunk=stage.system.chunk,
     )  # fmt: skip
     jobs = filled["jobs"]

@@ -13,7 +13,7 @@ from benchmarks.medians import medians
 from benchmarks.records import END, START, Record, execution
 from benchmarks.report import DOCUMENT, UnknownTable, all_plots, all_tables, fill, loaded
 from benchmarks.runs import Runs, best
-from benchmarks.targets import LOOP, THREADED, at_least, at_most, judge
+from benchmarks.targets import LOOP, THREADED, at_least, at_most, below, judge
 
 
 def test_records_are_read_as_they_were_written_and_a_torn_one_is_left_out(
@@ -106,6 +106,11 @@ def test_a_ratio_is_held_against_its_target(
 @pytest.mark.parametrize(("value", "reached"), [(2.0, True), (2.01, False), (None, None)])
 def test_a_bound_is_reached_by_itself(value: float | None, reached: bool | None) -> None:
     assert at_most("lateness", 2.0, value, unit="ms").reached is reached
+
+
+@pytest.mark.parametrize(("value", "reached"), [(1.99, True), (2.0, False), (None, None)])
+def test_fewer_is_not_as_many(value: float | None, reached: bool | None) -> None:
+    assert below("an idle worker", 2, value, unit="commands/s").reached is reached
 
 
 def test_a_peer_is_compared_by_its_share_of_the_loop_that_ran_with_it() -> None:
