@@ -119,9 +119,28 @@ soak: $(READY) ## Steady load for MINUTES (60), and whether memory, files, tasks
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60)
 
 .PHONY: bench
-bench: $(READY) ## Measure throughput, lateness, contention, and what an idle worker asks of Redis
-	$(BIN)/python -m benchmarks.measure
-	$(BIN)/python -m benchmarks.contention
+bench: servers ## Measure duestream against the bare loop and its targets, then contention (SAVE=1: for docs/performance.md)
+	$(BIN)/python -m benchmarks.bench $(if $(SAVE),--save)
+	$(BIN)/python -m benchmarks.contention --jobs 4000
+
+.PHONY: bench-peers
+bench-peers: servers ## Make the peers' environments in build/bench-venvs, and measure all systems (an hour and a half; ROUNDS=3)
+	$(BIN)/python -m benchmarks.environments
+	$(BIN)/python -m benchmarks.all_systems --rounds $(or $(ROUNDS),3)
+
+.PHONY: bench-growth
+bench-growth: servers ## Measure how cost grows with jobs, workers, queues and batches, a fleet of 1,000 workers at last (20 minutes)
+	$(BIN)/python -m benchmarks.growth --save
+
+.PHONY: performance
+performance: $(READY) ## Fill the tables of docs/performance.md from benchmarks/results, and draw its plots
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m benchmarks.report
+
+.PHONY: profile
+profile: servers ## Profile producers, and workers under a drain, into build/profile
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m benchmarks.profiles
 
 .PHONY: ci
 ci: ## What CI runs: lint, tests, some on Redis 7.0 and under users, chaos (SEED=), the wheel and its demo

@@ -86,7 +86,7 @@ async def visits(url: str, table: Table) -> None:
             await isolation.visit(held).run()
 
         await timed(visit)
-        show(table, f"there and back: {function.__name__}", await timed(visit))
+        show(table, f"there and back: {function.name}", await timed(visit))
     table.add_row("the start of a cold process", f"{cold_ms:.0f}", "", "")
     await isolation.close()
     await client.aclose()
@@ -107,7 +107,7 @@ async def jobs(url: str, table: Table) -> None:
             started = time.perf_counter()
             for job_id in await scheduler.schedule_many([function.after(0) for _ in range(JOBS)]):
                 await scheduler.result(job_id)
-            show(table, f"a job: {function.__name__}", took, JOBS / (time.perf_counter() - started))
+            show(table, f"a job: {function.name}", took, JOBS / (time.perf_counter() - started))
     worker.stop()
     await running
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from scheduler import operations
+from scheduler import operations, transitions
 from scheduler.admission import admit_client
 from scheduler.app import App, check_app
 from scheduler.attempts import TIMEOUT_S
@@ -32,6 +34,7 @@ from scheduler.opened import Opened
 from scheduler.operations import Producer
 from scheduler.reading import answer_blocking
 from scheduler.scheduling import BlockingScheduling
+from scheduler.script_call import Transition, Word
 from scheduler.settings import check_patience, check_timeout, check_url
 from scheduler.store import BlockingStore
 
@@ -108,12 +111,23 @@ class SyncScheduler(BlockingScheduling):
 
     def schedule_many(self, calls: Iterable[Call]) -> list[JobId]:
         """Schedule any number of calls in bounded batches; see `Scheduler.schedule_many`."""
-        prepared = (self._one_of_many(operations.check_call(call)) for call in calls)
         made: list[JobId] = []
         try:
-            return self._store.drive(operations.schedule_many(self._producer, prepared, made))
+            replies = builtins.list(self._store.run_all(self._batches(iter(calls), made)))
         except Unavailable as error:
             raise error.about(made) from error
+        return [JobId(job_id) for reply in replies for _, job_id in reply]
+
+    def _batches(
+        self, calls: Iterator[Call], made: builtins.list[JobId]
+    ) -> Iterator[Transition[builtins.list[tuple[Word, str]]]]:
+        store, producer = self._store, self._producer
+        while group := builtins.list(itertools.islice(calls, operations.BATCH_JOBS)):
+            prepared = [self._one_of_many(operations.check_call(call)) for call in group]
+            new = operations.make_ids(producer, prepared)
+            made += new
+            for batch in operations.chunks(store.drive(operations.prepare(producer, prepared, ids=new))):
+                yield transitions.schedule(batch)
 
     def cancel(self, job_id: str) -> CancelOutcome:
         (outcome,) = self.cancel_many([job_id])
@@ -189,9 +203,13 @@ class SyncScheduler(BlockingScheduling):
         return self.app.find(function)
 
     def _schedule(self, call: Call) -> JobId:
-        made: list[JobId] = []
+        store, made = self._store, call.options.job_id or self._producer.ids.new()
         try:
-            (job_id,) = self._store.drive(operations.schedule_many(self._producer, [call], made))
+            if call.function is not None:
+                requests = [operations.prepare_known(self._producer, call, made)]
+            else:
+                requests = store.drive(operations.prepare(self._producer, [call], ids=[made]))
+            ((_, job_id),) = store.run(transitions.schedule(requests))
         except Unavailable as error:
-            raise error.about(made) from error
-        return job_id
+            raise error.about([made]) from error
+        return JobId(job_id)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from scheduler import due, values
+from scheduler import due
 from scheduler.envelope import enclose
 from scheduler.errors import InvalidOption, LimitExceeded
 from scheduler.ids import JobId, parse_job_id
 from scheduler.settings import DEFAULT_QUEUE, check_key, check_queue
+from scheduler.spec import pack_head
 
 if TYPE_CHECKING:
     from scheduler.function import AnyFunction
@@ -46,8 +47,7 @@ class CallOptions:
 NO_OPTIONS = CallOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call of a function at a time. Made by `function.after` and `function.at`; `schedule_many` sends it.
 
     Its arguments are bound, validated and packed already, so a later change of a list that was passed changes nothing.
@@ -69,7 +69,7 @@ class Call:
         job_id: JobId | None = None,
     ) -> Call:
         """The same call with these options."""
-        return replace(self, options=CallOptions(queue, idempotency_key, allow_unknown, job_id))
+        return self._replace(options=CallOptions(queue, idempotency_key, allow_unknown, job_id))
 
     def due(self, now_ms: int) -> due.Due:
         """When it is due, as the schedule script takes it.
@@ -102,8 +102,7 @@ class Request(NamedTuple):
         return len(self.tail)
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(NamedTuple):
     """On whose behalf a call is sent.
 
     Attributes:
@@ -119,9 +118,10 @@ class Sender:
 
 def make_request(call: Call, job_id: JobId, when: due.Due, sender: Sender, *, queue: str, kind: str) -> Request:
     """What is sent of a call: its id and due time, and the spec from the queue on."""
-    queue = call.options.queue or queue or DEFAULT_QUEUE
-    key, parent = call.options.idempotency_key or "", sender.parent
-    head = b"".join([values.pack(text, "spec") for text in (queue, call.name, kind, parent, key)])
+    options = call.options
+    queue = options.queue or queue or DEFAULT_QUEUE
+    key, parent = options.idempotency_key or "", sender.parent
+    head = pack_head(queue, call.name, kind, parent, key)
     body = call.packed_args
     if sender.keyring is not None:
         not_before_ms = when.ms if when.mode == "at" else sender.since_ms + when.ms

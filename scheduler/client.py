@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -18,6 +19,7 @@ from scheduler.catalog import IndexCatalog
 from scheduler.clients import async_client
 from scheduler.clock import RedisClock
 from scheduler.db import DatabaseReader, SystemTables
+from scheduler.deadlines import Deadlines
 from scheduler.documents import Documents, Tables
 from scheduler.due import Timestamp
 from scheduler.errors import ResultTimeout, Unavailable
@@ -38,6 +40,7 @@ from scheduler.scheduling import Scheduling
 from scheduler.script_call import Word
 from scheduler.settings import check_patience, check_timeout, check_url
 from scheduler.store import AsyncStore
+from scheduler.stream import stream
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -80,6 +83,7 @@ class Scheduler(Scheduling):
         self._batcher: Batcher[Request, tuple[Word, str]] = Batcher(
             self._send, operations.BATCH_JOBS, lambda request: request.size, operations.BATCH_BYTES, (ServerError,)
         )
+        self._deadlines = Deadlines(self._timeout_s)
         self._opened: Opened[tuple[AsyncStore, Mailbox]] = Opened(
             f"Scheduler of app {app.namespace!r}", "async with Scheduler(app) as scheduler"
         )
@@ -113,8 +117,7 @@ class Scheduler(Scheduling):
         if opened is not None:
             store, mailbox = opened
             await mailbox.close()
-            if self._client is None:
-                await store.close()
+            await (store.close() if self._client is None else store.let_go())
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -139,18 +142,28 @@ class Scheduler(Scheduling):
             The ids, in order. If a call is wrong, the batches before its own are scheduled.
 
         Raises:
-            As `run_after` does. `Unavailable.job_ids` has the ids of the first calls, as far as they were made: with
+            As `run_after` does. `Unavailable.job_ids` has the ids of the first calls, as far as they were made; several
+            batches are on the wire at a time, so some behind the one that failed may be scheduled. With
             `call.using(job_id=...)` these calls can be repeated, and make no second jobs.
         """
-        ids: builtins.list[JobId] = []
         made: builtins.list[JobId] = []
         try:
-            async for group in _groups(calls, operations.BATCH_JOBS):
-                prepared = [self._one_of_many(call) for call in group]
-                ids += await self._store.drive(operations.schedule_many(self._producer, prepared, made))
+            replies = await stream(self._batches(calls, made), self._send)
         except Unavailable as error:
             raise error.about(made) from error
-        return ids
+        return [JobId(job_id) for _, job_id in replies]
+
+    async def _batches(
+        self, calls: Iterable[Call] | AsyncIterable[Call], made: builtins.list[JobId]
+    ) -> AsyncGenerator[builtins.list[Request], None]:
+        store, producer = self._store, self._producer
+        async with aclosing(_groups(calls, operations.BATCH_JOBS)) as groups:
+            async for group in groups:
+                prepared = [self._one_of_many(call) for call in group]
+                new = operations.make_ids(producer, prepared)
+                made += new
+                for batch in operations.chunks(await store.drive(operations.prepare(producer, prepared, ids=new))):
+                    yield batch
 
     async def cancel(self, job_id: str) -> CancelOutcome:
         (outcome,) = await self.cancel_many([job_id])
@@ -265,16 +278,22 @@ class Scheduler(Scheduling):
         return self.app.find(function)
 
     async def _schedule(self, call: Call) -> JobId:
-        made = [call.options.job_id or self._producer.ids.new()]
+        store = self._store
+        made = call.options.job_id or self._producer.ids.new()
         try:
-            # Together: what waits for its turn on the wire waits too.
-            async with asyncio.timeout(self._timeout_s):
-                (request,) = await self._store.drive(operations.prepare(self._producer, [call], ids=made))
-                _, job_id = await self._batcher.submit(request)
+            if call.function is not None:
+                reply = self._batcher.submit(operations.prepare_known(self._producer, call, made))
+                self._deadlines.add(reply)
+                _, job_id = await reply
+            else:
+                # Together: what waits for its turn on the wire waits too.
+                async with asyncio.timeout(self._timeout_s):
+                    (request,) = await store.drive(operations.prepare(self._producer, [call], ids=[made]))
+                    _, job_id = await self._batcher.submit(request)
         except Unavailable as error:
-            raise error.about(made) from error
+            raise error.about([made]) from error
         except TimeoutError as error:
-            raise self._store.unavailable().about(made) from error
+            raise store.unavailable().about([made]) from error
         return JobId(job_id)
 
     async def _send(self, requests: Sequence[Request]) -> builtins.list[tuple[Word, str]]:
@@ -289,7 +308,7 @@ class _Records(SystemTables):
         return await self._scheduler.get(job_id)
 
 
-async def _groups(calls: Iterable[Call] | AsyncIterable[Call], size: int) -> AsyncIterable[list[Call]]:
+async def _groups(calls: Iterable[Call] | AsyncIterable[Call], size: int) -> AsyncGenerator[list[Call], None]:
     group: list[Call] = []
     if isinstance(calls, AsyncIterable):
         async for call in calls:

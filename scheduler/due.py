@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from scheduler.errors import InvalidDelay, InvalidTimestamp
 
@@ -21,8 +20,7 @@ Timestamp = int | float | datetime
 """Epoch milliseconds, or an aware datetime."""
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A due time as the schedule script takes it: `after` so many ms from now, or `at` an epoch time in ms."""
 
     mode: Literal["after", "at"]
@@ -38,6 +36,8 @@ def after(delay: Delay) -> Due:
     Raises:
         InvalidDelay: Naming `delay` and what is wrong with it.
     """
+    if type(delay) is int and 0 <= delay <= LIMIT_MS:
+        return Due("after", delay)
     if isinstance(delay, timedelta):
         whole, rest = divmod(delay, timedelta(milliseconds=1))
         ms: int | float = whole + 1 if rest and whole >= 0 else whole

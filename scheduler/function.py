@@ -87,6 +87,7 @@ class Function(Generic[C, P, R, V]):
         self.handler = handler
         self.app = app
         self.kind = kind
+        self.kind_name = kind.value
         self.internal = internal
         self.name = check_name(options.name or _name_of(handler))
         self.queue = check_queue(options.queue)
@@ -182,7 +183,11 @@ def _describe(function: object) -> str:
 
 def _pack_args(function: AnyFunction | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
     """Bind and validate where the function is at hand, then pack: a list and a map (C1.4, C1.5)."""
-    bound_kwargs = dict(kwargs)
     if function is not None:
-        args, bound_kwargs = function.parameters.bind(tuple(args), bound_kwargs)
-    return values.pack(list(args), "args") + values.pack(bound_kwargs, "args")
+        args, kwargs = function.parameters.bind(args, kwargs)
+    packed_args = values.pack(list(args), "args") if args else _NO_ARGS
+    return packed_args + (values.pack(dict(kwargs), "args") if kwargs else _NO_KWARGS)
+
+
+_NO_ARGS = values.pack([], "args")
+_NO_KWARGS = values.pack({}, "args")

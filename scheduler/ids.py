@@ -30,6 +30,7 @@ class JobIds:
     def __init__(self, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._last = 0
+        self._high, self._beginning = 0, ""
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -37,16 +38,22 @@ class JobIds:
         if os.getpid() != self._pid:
             # Forked within a ms, parent and child would count on from the same number.
             self._last, self._lock, self._pid = 0, threading.Lock(), os.getpid()
-        number = (self._now_ms() << _RANDOM_BITS) | int.from_bytes(os.urandom(10), "big")
+        now_ms = self._now_ms()
         with self._lock:
-            if number >> _RANDOM_BITS <= self._last >> _RANDOM_BITS:
+            if now_ms <= self._last >> _RANDOM_BITS:
                 number = self._last + 1
+            else:
+                number = (now_ms << _RANDOM_BITS) | int.from_bytes(os.urandom(10), "big")
             self._last = number
-        return JobId(_encode(number))
+            high = number >> 10
+            if high != self._high:  # of many made in a ms hardly any
+                self._high, self._beginning = high, _encode(high)
+            return JobId(self._beginning + _PAIRS[number & 0x3FF])
 
 
-def _encode(number: int) -> str:
-    return "".join([_PAIRS[(number >> shift) & 0x3FF] for shift in range(120, -1, -10)])
+def _encode(high: int) -> str:
+    """The first 24 characters, of the number without its last ten bits."""
+    return "".join([_PAIRS[(high >> shift) & 0x3FF] for shift in range(110, -1, -10)])
 
 
 def parse_job_id(value: object) -> JobId:

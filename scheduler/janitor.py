@@ -20,6 +20,9 @@ from scheduler.store import AsyncStore
 
 BATCH = 100
 _PRUNE_EVERY_S = 60.0
+_PRUNE_ANEW_S = 3_600.0
+"""So often all is looked at from the first on: what a clock that went back has put behind what was passed."""
+
 _JUMP_MS = 1_000
 
 LOST_ACTION = JobError("WorkerLost", "transient error while executing action")
@@ -70,7 +73,8 @@ class Janitor:
         self._expired = LOST_ACTION.pack()
         self._seen: _Seen | None = None
         self._patience_until = 0.0
-        self._pruned_at = float("-inf")
+        self._pruned_at = self._pruned_anew_at = float("-inf")
+        self._passed_ms: int | None = None
 
     async def run(self) -> None:
         """Clean until cancelled."""
@@ -142,11 +146,14 @@ class Janitor:
     async def _prune(self) -> tuple[int, bool]:
         if time.monotonic() - self._pruned_at < _PRUNE_EVERY_S:
             return 0, False
-        pruned, more = await self._store.run(transitions.prune(BATCH))
-        if not more:
+        if time.monotonic() - self._pruned_anew_at >= _PRUNE_ANEW_S:
+            self._passed_ms, self._pruned_anew_at = None, time.monotonic()
+        pruned = await self._store.run(transitions.prune(BATCH, passed_ms=self._passed_ms))
+        self._passed_ms = pruned.passed_ms
+        if not pruned.more:
             await self._store.run(transitions.sweep(heartbeat_ms(self._lease_ms), BATCH))
             self._pruned_at = time.monotonic()
-        return pruned, more
+        return pruned.removed, pruned.more
 
     def observe(self, now_ms: int, asked: float) -> None:
         """Take note of Redis time, leading or not: after a jump of its clock leases look older than they are.

@@ -20,7 +20,8 @@ key (after the prefix)      type        holds                                   
                                         group ``workers``
 ``running``                 sorted set  actions in progress, scored by the end of their lease  while they run       begin, renew, sustain
 ``done:<state>``            sorted set  finished jobs by completion time in ms                 until pruned         complete
-``expiry``                  sorted set  finished jobs by the time of their removal in ms       until pruned         complete
+``expiry``                  sorted set  finished jobs whose function has a retention of its    until pruned         complete
+                                        own, by the time of their removal in ms
 ``wake``                    list        one element wakes the promoter                         until taken          schedule, commit, retry
 ``promoter``                string      name of the process that promotes now                  its lease            promote
 ``succession``              list        wakes a follower when the promoter has left            10 s                 leave

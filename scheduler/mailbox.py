@@ -31,7 +31,7 @@ class Mailbox:
         self._listener = store.blocking(_BLOCK_S)
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._reader: asyncio.Task[None] | None = None
-        self._forgetting: set[asyncio.Task[None]] = set()
+        self._forgetting: dict[str, asyncio.Task[None]] = {}
 
     async def wait(self, job_id: str) -> None:
         """Return when the job has ended or has no record. Cancelling the wait takes its mark back.
@@ -42,6 +42,8 @@ class Mailbox:
         future = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(job_id, []).append(future)
         try:
+            if job_id in self._forgetting:  # on its way, it would take the new mark too
+                await asyncio.wait([self._forgetting[job_id]])
             while await self._store.run(transitions.watch(job_id, self._name)) is Word.WATCHING:
                 if self._reader is None:
                     self._reader = asyncio.create_task(self._read())
@@ -64,7 +66,7 @@ class Mailbox:
         if self._reader is not None:
             await end(self._reader)
         if self._forgetting:
-            _, late = await asyncio.wait(self._forgetting, timeout=_CLOSE_S)
+            _, late = await asyncio.wait(self._forgetting.values(), timeout=_CLOSE_S)
             await end(*late)
 
     async def _read(self) -> None:
@@ -85,14 +87,15 @@ class Mailbox:
 
     def _forget(self, job_id: str, future: asyncio.Future[None]) -> None:
         """Take the mark back, behind the back of whoever has waited long enough."""
-        if self._waiting.get(job_id) == [future]:
-            task = asyncio.create_task(self._unwatch(job_id))
-            self._forgetting.add(task)
-            task.add_done_callback(self._forgetting.discard)
+        if self._waiting.get(job_id) == [future] and job_id not in self._forgetting:
+            self._forgetting[job_id] = asyncio.create_task(self._unwatch(job_id))
 
     async def _unwatch(self, job_id: str) -> None:
-        with contextlib.suppress(Unavailable):  # the end is then posted to a list that lives for a minute
-            await self._store.run(transitions.unwatch(job_id, self._name))
+        try:
+            with contextlib.suppress(Unavailable):  # the end is then posted to a list that lives for a minute
+                await self._store.run(transitions.unwatch(job_id, self._name))
+        finally:
+            del self._forgetting[job_id]
 
     def _drop(self, job_id: str, future: asyncio.Future[None]) -> None:
         left = [one for one in self._waiting.get(job_id, ()) if one is not future]

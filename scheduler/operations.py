@@ -5,9 +5,8 @@ A step is a transition or a plain command; the generator gets its reply and goes
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -90,16 +89,33 @@ def prepare(
     if unknown:
         replies = yield transitions.describe(unknown)
         described = dict(zip(unknown, replies, strict=True))
-    requests = []
     now_ms = producer.clock.now_ms()
     sender = Sender(parent, now_ms if since_ms is None else since_ms, producer.keyring)
-    for call, job_id in zip(calls, ids or make_ids(producer, calls), strict=True):
-        check_size(call, producer.app.limits.args_bytes)
-        queue, kind, internal = _look_up(producer.app, call, described)
-        if internal and not producer.trusted:
-            raise NotAllowed(f"function: {call.name} is internal; this client may only schedule public functions")
-        requests.append(make_request(call, job_id, call.due(now_ms), sender, queue=queue, kind=kind))
-    return requests
+    return [
+        _request(producer, call, job_id, sender, now_ms, described)
+        for call, job_id in zip(calls, ids or make_ids(producer, calls), strict=True)
+    ]
+
+
+def prepare_known(producer: Producer, call: Call, job_id: JobId) -> Request:
+    """The same for one call of a function that is at hand: nothing has to be asked; raises as `prepare` does."""
+    now_ms = producer.clock.now_ms()
+    return _request(producer, call, job_id, Sender("", now_ms, producer.keyring), now_ms, {})
+
+
+def _request(
+    producer: Producer,
+    call: Call,
+    job_id: JobId,
+    sender: Sender,
+    now_ms: int,
+    described: Mapping[str, dict[str, Any] | None],
+) -> Request:
+    check_size(call, producer.app.limits.args_bytes)
+    queue, kind, internal = _look_up(producer.app, call, described)
+    if internal and not producer.trusted:
+        raise NotAllowed(f"function: {call.name} is internal; this client may only schedule public functions")
+    return make_request(call, job_id, call.due(now_ms), sender, queue=queue, kind=kind)
 
 
 def make_ids(producer: Producer, calls: Iterable[Call]) -> list[JobId]:
@@ -107,11 +123,11 @@ def make_ids(producer: Producer, calls: Iterable[Call]) -> list[JobId]:
     return [call.options.job_id or producer.ids.new() for call in calls]
 
 
-def _look_up(app: App, call: Call, described: dict[str, dict[str, Any] | None]) -> tuple[str, str, bool]:
+def _look_up(app: App, call: Call, described: Mapping[str, dict[str, Any] | None]) -> tuple[str, str, bool]:
     """Queue, kind, and whether it is internal; so is a name allowed to be unknown: nobody vouches for it."""
     if call.function is not None:
         app.check_owns(call.function)
-        return call.function.queue, call.function.kind.value, call.function.internal
+        return call.function.queue, call.function.kind_name, call.function.internal
     found = described[call.name]
     if found is DAMAGED:
         raise DamagedData(f"function: what {call.name!r} was registered as in {app.namespace!r} is damaged")
@@ -137,22 +153,6 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
         size += request.size
     if batch:
         yield batch
-
-
-def schedule_many(producer: Producer, calls: Iterable[Call], made: list[JobId]) -> Steps[list[JobId]]:
-    """Schedule calls in bounded batches, each atomic (C2.11); the ids in order.
-
-    `made` gets the ids before anything is sent, for whoever wants to say the same again (C2.10).
-    """
-    ids: list[JobId] = []
-    iterator = iter(calls)
-    while group := list(itertools.islice(iterator, BATCH_JOBS)):
-        new = make_ids(producer, group)
-        made += new
-        requests = yield from prepare(producer, group, ids=new)
-        for batch in chunks(requests):
-            ids.extend([JobId(job_id) for _, job_id in (yield transitions.schedule(batch))])
-    return ids
 
 
 def check_call(call: object) -> Call:

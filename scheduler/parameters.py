@@ -179,7 +179,7 @@ class Parameters:
         context = first.name if first.kind is first.POSITIONAL_OR_KEYWORD else None
         return cls(name, parameters, context, hints.returns(signature.return_annotation))
 
-    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def bind(self, args: tuple[Any, ...], kwargs: abc.Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Validate the arguments of one call; returns what to call the handler with, after the context.
 
         Defaults are not filled in: the code that is deployed when the job runs decides them. Raises

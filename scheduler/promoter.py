@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from scheduler import transitions
 from scheduler.backoff import Outage
+from scheduler.contact import PULSE_S
 from scheduler.ending import end
 from scheduler.errors import Unavailable
 from scheduler.leases import DEFAULT_LEASE_MS
@@ -18,6 +19,9 @@ from scheduler.transitions import Lead
 
 LEASE_MS = 4_000
 """How long a promoter that died holds the others up at most; they ask again when it is over."""
+
+LISTEN_S = 10.0
+"""How long one blocking read waits for a token, in seconds."""
 
 BATCH = 100
 """Jobs a call: about 1 ms of the server, so nobody waits long behind it."""
@@ -30,7 +34,7 @@ class Promoter:
 
     Args:
         store: Runs the script.
-        listener: A store with a connection of its own, for blocking reads of up to `LEASE_MS`.
+        listener: A store with a connection of its own, for blocking reads of up to `LISTEN_S`.
         name: Unlike any other's.
         outage: Told when Redis is away and back.
         lease_ms: The lease of the workers' jobs; the promoter's own is shorter, for the janitor sits beside it.
@@ -50,11 +54,12 @@ class Promoter:
         self._listener = listener
         self._outage = outage
         self._lease_ms = min(LEASE_MS, lease_ms * 2 // 5)
-        self._block_s = self._lease_ms / 2_000
+        self._rest_s = self._lease_ms / 2_000
         self._observe = observe
         self._woken = False
         self._damaged: tuple[str, ...] = ()
         self._listening: asyncio.Task[bool | None] | None = None
+        self._listens_to = ""
         self.name = name
         self.leads = False
 
@@ -94,28 +99,36 @@ class Promoter:
     async def _sleep(self, lead: Lead) -> None:
         """Until the next job is due, an earlier one is scheduled, or the lease wants renewal."""
         left_s = (
-            self._block_s if lead.next_due_ms is None else min(self._block_s, (lead.next_due_ms - lead.now_ms) / 1000)
+            self._rest_s if lead.next_due_ms is None else min(self._rest_s, (lead.next_due_ms - lead.now_ms) / 1000)
         )
-        deadline = time.monotonic() + left_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            if self._listening is None:
-                self._listening = asyncio.create_task(self._listen(self._store.keys.wake, self._block_s))
-            await asyncio.wait([self._listening], timeout=left_s)
-            if self._listening.done():
-                woken, self._listening = self._listening.result(), None
-                if woken is None:
-                    return  # a token may have been lost with the connection
-                if woken:
-                    self._woken = True
-                    return
+        if self._listening is not None and self._listens_to != self._store.keys.wake:
+            await end(self._listening)  # it leads already; a token that is lost here was for nobody else
+            self._listening = None
+        self._woken = await self._hear(self._store.keys.wake, left_s)
 
     async def _follow(self, lead: Lead) -> None:
         """Until the leader's lease is over or it has left."""
-        if self._listening is not None:
-            if await self._listening:
-                await self._give_token_back()
-            self._listening = None
-        await self._listen(self._store.keys.succession, max(0.01, lead.lease_left_ms / 1000))
+        wake, key = self._store.keys.wake, self._store.keys.succession
+        if self._listening is not None and self._listens_to == wake:
+            key = wake  # from when it led; not ended, for a token may be on its way
+        if await self._hear(key, max(0.01, lead.lease_left_ms / 1000)) and key == wake:
+            await self._give_token_back()
+
+    async def _hear(self, key: str, left_s: float) -> bool:
+        """Listen to a key for `left_s` seconds at most; whether a token came.
+
+        Less where a read ends, for with its connection a token may have been lost, and where nothing was heard from
+        Redis for long: then the next step is the sign of life.
+        """
+        if self._listening is None:
+            self._listening, self._listens_to = asyncio.create_task(self._listen(key, LISTEN_S)), key
+        deadline = time.monotonic() + left_s
+        while (left_s := min(deadline - time.monotonic(), PULSE_S - self._store.contact.quiet_s())) > 0:
+            await asyncio.wait([self._listening], timeout=left_s)
+            if self._listening.done():
+                woken, self._listening = self._listening.result(), None
+                return bool(woken)
+        return False
 
     async def _give_token_back(self) -> None:
         """It was meant for whoever leads now."""

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from scheduler.scripts import Script
 
@@ -35,9 +35,6 @@ class Word(StrEnum):
     RUNNING = "RUNNING"
     SEALED = "SEALED"
     FAILED = "FAILED"
-
-
-_WORDS = {word.value.encode(): word for word in Word}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,14 @@ def add_lists(argv: list[Argument], lists: Sequence[Sequence[Sequence[Argument]]
             argv.extend(row)
 
 
+def word_of(reply: bytes) -> Word:
+    """Read one word of a reply."""
+    return _WORDS[reply]
+
+
 def words_of(reply: Any) -> list[Word]:
     """Read a reply of one word for each thing that was asked for."""
     return [_WORDS[word] for word in reply]
+
+
+_WORDS: Final = {word.value.encode(): word for word in Word}

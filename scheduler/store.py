@@ -12,24 +12,32 @@ import asyncio
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, NoReturn, Protocol, TypeVar, cast
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, NoReturn, Protocol, TypeVar, cast
 
 import redis
 import redis.asyncio
+from hiredis import pack_command
 from redis import exceptions
 
 from scheduler.attempts import Attempt, Limit
 from scheduler.clients import ask, is_fake
-from scheduler.contact import PATIENCE_S, Contact
+from scheduler.contact import PATIENCE_S, PULSE_PATIENCE, Contact, Patience, Silence
 from scheduler.errors import DuestreamError, Unavailable
+from scheduler.kept import MOST, Kept, Line
 from scheduler.keys import Keys
 from scheduler.operations import Steps
-from scheduler.punctual import within
+from scheduler.punctual import is_punctual, within
 from scheduler.refusals import CONNECTION_LOST, ServerError, server_of, sort_error, worth_repeating
 from scheduler.script_call import Argument, Transition
+from scheduler.wire import MOST_BYTES, Wire
 
 T = TypeVar("T")
+
+_MOST_AHEAD: Final = 2
+"""One that the server works on, one that is on its way."""
 
 
 class _Commands(Protocol):
@@ -125,6 +133,7 @@ class AsyncStore(AsyncRunner):
         # Replies as the server sent them: what the client makes of some commands differs from version to version.
         self._client = _Client(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
+        self._wire: Wire | None = None
         if not self.fake:
             self.contact.on_return(self._drop_idle)
 
@@ -180,8 +189,24 @@ class AsyncStore(AsyncRunner):
                 raise replies[0]
             return replies
 
-        patience = 1 + block_s / PATIENCE_S
-        return await self._repeated(lambda attempt: self._reply(attempt, send(), (*first, *second), patience))
+        size, factor = len(pack_command(tuple(first))), 1 + block_s / PATIENCE_S
+        return await self._repeated(
+            lambda attempt: self.contact.reply(asyncio.ensure_future(send()), self._patience(attempt, size, factor))
+        )
+
+    async def pulse(self) -> None:
+        """Ask for a sign of life by a connection of before, with little patience.
+
+        Raises:
+            Unavailable: None came.
+        """
+        try:
+            await self._repeated(self._pulse)
+        except (*CONNECTION_LOST, ServerError) as error:
+            self.sort(error)
+
+    async def _pulse(self, attempt: Attempt) -> None:
+        await self._send(attempt, ("PING",), None, PULSE_PATIENCE)
 
     async def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
         try:
@@ -212,26 +237,51 @@ class AsyncStore(AsyncRunner):
         raise AssertionError  # the attempts end with an error
 
     async def _drop_idle(self) -> None:
+        if self._wire is not None:
+            self._wire.retire()
         await self._client.connection_pool.disconnect(inuse_connections=False)
 
-    async def _send(self, attempt: Attempt, command: Any, nudge: Callable[[], Awaitable[None]] | None) -> Any:
-        sending = cast("Coroutine[Any, Any, Any]", cast("_Commands", self._client).execute_command(*command))
+    async def _send(
+        self, attempt: Attempt, command: Any, nudge: Callable[[], Awaitable[None]] | None, factor: float = 1.0
+    ) -> Any:
         if self.fake:
-            return await sending
+            return await self._by_client(command)
         if self._limit.block_s is not None:
-            return await self.contact.blocked_reply(asyncio.ensure_future(sending), attempt.left_s, nudge)
-        return await self._reply(attempt, sending, command)
+            sending = asyncio.ensure_future(self._by_client(command))
+            return await self.contact.blocked_reply(sending, attempt.left_s, nudge)
+        packed = pack_command(command)
+        patience = self._patience(attempt, len(packed), factor)
+        wire = self._wire
+        if wire is None or not wire.usable or len(packed) > MOST_BYTES:
+            return await self.contact.reply(asyncio.ensure_future(self._by_connection(packed)), patience)
+        try:
+            return await self.contact.prompt_reply(wire.send(packed), patience)
+        except Silence:
+            wire.close()
+            raise
 
-    async def _reply(
-        self, attempt: Attempt, sending: Coroutine[Any, Any, T], command: Sequence[Any], patience: float = 1.0
-    ) -> T:
-        return await self.contact.reply(
-            asyncio.ensure_future(sending),
-            attempt.left_s,
-            patience=attempt.patience * patience,
-            size=lambda: sum(map(_size, command)),
-            stretch=not self._limit.patient,
-        )
+    async def _by_client(self, command: Sequence[Any]) -> Any:
+        return await cast("_Commands", self._client).execute_command(*command)
+
+    async def _by_connection(self, packed: bytes) -> Any:
+        """By a connection of its own; one that has answered becomes the wire, where there is none."""
+        pool = self._client.connection_pool
+        with _closed():
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            try:
+                await connection.send_packed_command(packed)
+                reply = await connection.read_response()
+            except BaseException:
+                await pool.release(connection)
+                raise
+        if self._wire is None or self._wire.is_closed:
+            self._wire = Wire(pool, connection)
+        else:
+            await pool.release(connection)
+        return reply
+
+    def _patience(self, attempt: Attempt, size: int, factor: float = 1.0) -> Patience:
+        return Patience(attempt.left_s, attempt.patience * factor, size, not self._limit.patient)
 
     async def command(self, *command: Any) -> Any:
         try:
@@ -248,8 +298,15 @@ class AsyncStore(AsyncRunner):
         return Unavailable(f"Redis at {server_of(self._client)} did not answer within {self._limit.whole_s:g} s")
 
     async def close(self) -> None:
-        await self.contact.close()
+        await self.let_go()
         await self._given.aclose()
+
+    async def let_go(self) -> None:
+        """Give back what it took of the client."""
+        await self.contact.close()
+        if self._wire is not None:
+            self._wire.close()
+            await self._wire.closed()
 
 
 class BlockingStore:
@@ -269,34 +326,89 @@ class BlockingStore:
         self._limit = Limit(timeout_s)
         self._client = redis.Redis(connection_pool=client.connection_pool)
         self._client.response_callbacks.clear()
+        pool = client.connection_pool
+        self._kept = Kept(pool, MOST if is_punctual(pool) else 0)
 
     def run(self, transition: Transition[T]) -> T:
         """Run one transition; raises as `AsyncRunner.run` does."""
-        script, argv = transition.script, transition.argv
+        return self._run(transition, self._limit)
+
+    def run_all(self, coming: Iterator[Transition[T]]) -> Iterator[T]:
+        """Run transitions in order; the next is made and sent while the server works on the one before it.
+
+        Raises:
+            As `run` does, for the first that failed; one behind it may have been applied. Else what `coming` raises;
+            those before have been applied then.
+        """
+        line = self._kept.line()
+        flying: deque[tuple[Transition[T], Attempt]] = deque()
+        try:
+            while (transition := self._next(coming, line, flying)) is not None:
+                flying.append((transition, next(self._limit.attempts())))
+                if not self.fake:
+                    with within(flying[-1][1].share_s):
+                        line.send(pack_command(self._called(transition)))
+                if len(flying) == _MOST_AHEAD:
+                    yield self._finish(line, *flying.popleft())
+            while flying:
+                yield self._finish(line, *flying.popleft())
+        finally:
+            line.close()
+
+    def _next(
+        self, coming: Iterator[Transition[T]], line: Line, flying: deque[tuple[Transition[T], Attempt]]
+    ) -> Transition[T] | None:
+        try:
+            return next(coming, None)
+        except Exception:
+            while flying:
+                self._finish(line, *flying.popleft())
+            raise
+
+    def _finish(self, line: Line, transition: Transition[T], attempt: Attempt) -> T:
+        if self.fake:
+            return self.run(transition)
+        try:
+            with within(attempt.share_s):
+                reply = line.receive()
+        except (*CONNECTION_LOST, ServerError):
+            left = attempt.left_s if self._limit.patient else None
+            return self._run(transition, replace(self._limit, timeout_s=left))
+        return transition.read(reply)
+
+    def _run(self, transition: Transition[T], limit: Limit) -> T:
         try:
             if self.fake:
-                reply = self.execute("EVAL", script.plain, 1, self.keys.prefix, *argv)
+                reply = self._execute(("EVAL", transition.script.plain, 1, self.keys.prefix, *transition.argv), limit)
             else:
-                reply = self._evalsha(script.sha, script.source, argv)
+                reply = self._evalsha(transition, limit)
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
         return transition.read(reply)
 
-    def _evalsha(self, sha: str, source: str, argv: Sequence[Argument]) -> Any:
+    def _evalsha(self, transition: Transition[Any], limit: Limit) -> Any:
+        called = self._called(transition)
         try:
-            return self.execute("EVALSHA", sha, 1, self.keys.prefix, *argv)
+            return self._execute(called, limit)
         except exceptions.NoScriptError:
-            return self.execute("EVAL", source, 1, self.keys.prefix, *argv)
+            return self._execute(("EVAL", transition.script.source, *called[2:]), limit)
+
+    def _called(self, transition: Transition[Any]) -> tuple[Any, ...]:
+        return ("EVALSHA", transition.script.sha, 1, self.keys.prefix, *transition.argv)
 
     def execute(self, *command: Any) -> Any:
         """Run one plain command, with the client's own errors."""
-        for attempt in self._limit.attempts():
+        return self._execute(command, self._limit)
+
+    def _execute(self, command: tuple[Any, ...], limit: Limit) -> Any:
+        for attempt in limit.attempts():
             try:
                 return self._send(attempt.share_s, command)
             except (*CONNECTION_LOST, ServerError) as error:
                 if isinstance(error, exceptions.ReadOnlyError):
+                    self._kept.drop()
                     self._client.connection_pool.disconnect(inuse_connections=False)
-                pause_s = attempt.pause_s() if worth_repeating(error, self._limit) else None
+                pause_s = attempt.pause_s() if worth_repeating(error, limit) else None
                 if pause_s is None:
                     raise
             time.sleep(pause_s)
@@ -315,7 +427,9 @@ class BlockingStore:
 
     def _send(self, within_s: float, command: Any) -> Any:
         with within(within_s):
-            return cast("_Commands", self._client).execute_command(*command)
+            if self.fake:
+                return cast("_Commands", self._client).execute_command(*command)
+            return self._kept.ask(pack_command(command))
 
     def command(self, *command: Any) -> Any:
         """Run one plain command; raises as `AsyncRunner.command` does."""
@@ -342,8 +456,5 @@ class BlockingStore:
         sort_error(error, self._client, self._limit)
 
     def close(self) -> None:
+        self._kept.drop()
         self._given.close()
-
-
-def _size(argument: Any) -> int:
-    return len(argument) if isinstance(argument, str | bytes) else 8

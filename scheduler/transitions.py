@@ -16,7 +16,7 @@ from scheduler.digits import count_of
 from scheduler.job import CancelOutcome, Job, JobError, JobState
 from scheduler.keyring import Keyring
 from scheduler.leases import DEFAULT_MAX_DELIVERIES
-from scheduler.script_call import Argument, Transition, Word, add_lists, clock_of, nonce, words_of
+from scheduler.script_call import Argument, Transition, Word, add_lists, clock_of, nonce, word_of, words_of
 from scheduler.versions import Scan
 
 
@@ -156,7 +156,8 @@ def schedule(requests: Sequence[Request], clock_ms: int | None = None) -> Transi
         argv.extend(request)
 
     def read(reply: Any) -> list[tuple[Word, str]]:
-        return [(Word(reply[i].decode()), reply[i + 1].decode()) for i in range(0, len(reply), 2)]
+        words = iter(reply)
+        return [(word_of(word), job_id.decode()) for word, job_id in zip(words, words, strict=True)]
 
     return Transition(scripts.load("schedule"), argv, read)
 
@@ -263,9 +264,18 @@ def cancel(job_ids: Sequence[str], clock_ms: int | None = None) -> Transition[li
     )
 
 
-def prune(limit: int, clock_ms: int | None = None) -> Transition[tuple[int, bool]]:
-    """Remove at most `limit` records. Reads how many went, and whether there may be more."""
-    return Transition(scripts.load("prune"), [clock_of(clock_ms), limit], lambda r: (int(r[0]), bool(r[1])))
+class Pruned(NamedTuple):
+    """How many records went, whether there may be more, and the time that the next call is to be told."""
+
+    removed: int
+    more: bool
+    passed_ms: int
+
+
+def prune(limit: int, clock_ms: int | None = None, passed_ms: int | None = None) -> Transition[Pruned]:
+    """Remove at most `limit` records; `passed_ms` as the call before has told it, None to begin with the first."""
+    argv = [clock_of(clock_ms), limit, "" if passed_ms is None else passed_ms]
+    return Transition(scripts.load("prune"), argv, lambda r: Pruned(int(r[0]), bool(r[1]), int(r[2])))
 
 
 def renew(

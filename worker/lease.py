@@ -46,10 +46,12 @@ class Reports:
     Attributes:
         lost: Deliveries that are another's now.
         overdue: Deliveries whose handler goes on although its time limit has cancelled it.
+        renewed: A renewal was answered, after so many seconds.
     """
 
     lost: Callable[[list[Held]], None]
     overdue: Callable[[list[Held]], None]
+    renewed: Callable[[float], None]
 
 
 class Lease:
@@ -195,6 +197,7 @@ class Lease:
             transitions.renew(self._worker, action_lease_ms, beat_ms, running, reader, actions, entries)
         )
         self._clock.observe(renewed.now_ms, asked_s)
+        self._loop.call_soon_threadsafe(self._reports.renewed, time.monotonic() - asked_s)
         return renewed
 
     def _gone(self, sent: list[Held], renewed: Renewed) -> list[Held]:

@@ -19,7 +19,7 @@ from scheduler.errors import Unavailable
 from scheduler.keys import Keys
 from scheduler.leases import DEFAULT_LEASE_MS, DEFAULT_MAX_DELIVERIES
 from scheduler.operations import Steps
-from scheduler.promoter import LEASE_MS
+from scheduler.promoter import LISTEN_S
 from scheduler.rights import check_rights
 from scheduler.role import Role
 from scheduler.store import AsyncStore
@@ -56,13 +56,13 @@ async def promote(
     commands, listener = async_client(url), async_client(url)
     store = AsyncStore(keys, commands)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    listening = AsyncStore(keys, listener, block_s=LEASE_MS / 1000, contact=store.contact)
+    listening = AsyncStore(keys, listener, block_s=LISTEN_S, contact=store.contact)
     promoter, janitor = leaders(store, listening, name, outage, lease_ms, max_deliveries)
     try:
         if not await reach(store, lambda: _admission(keys), stop):
             return
         _log.info("started promoter=%s app=%s", name, namespace)
-        watch = keep("contact", lambda: store.contact.watch(lambda: store.command("PING")))
+        watch = keep("contact", lambda: store.contact.watch(store.pulse))
         await _until(stop, keep("promoter", promoter.run), keep("janitor", janitor.run), watch)
         await _leave(store, name)
         _log.info("stopped promoter=%s", name)

@@ -16,7 +16,7 @@ from scheduler.indexer import Indexer
 from scheduler.keyring import Keyring, cipher_of
 from scheduler.keys import Keys
 from scheduler.operations import Producer
-from scheduler.promoter import LEASE_MS
+from scheduler.promoter import LISTEN_S
 from scheduler.store import AsyncStore
 from worker.beginner import Beginner
 from worker.burst import Burst
@@ -68,7 +68,7 @@ class Worker:
         self._catalog = IndexCatalog(app.indexes)
         self._store = AsyncStore(self._keys, connections.commands)
         self._persistence = Persistence(self._store, self._outage)
-        listener = connections.listener_store(self._store, LEASE_MS / 1000)
+        listener = connections.listener_store(self._store, LISTEN_S)
         self._housekeeping = Housekeeping(app, self._store, listener, self._settings, self._clock, self._outage)
         self._presence = Presence(
             self._persistence, app, self._settings, self._clock, connections.reader_id, self._catalog
@@ -104,7 +104,11 @@ class Worker:
             self._connections.lease_store(self._keys),
             self._settings,
             self._clock,
-            Reports(lambda gone: self._interruptions.lose(gone), lambda late: self._interruptions.end_overdue(late)),
+            Reports(
+                lambda gone: self._interruptions.lose(gone),
+                lambda late: self._interruptions.end_overdue(late),
+                self._store.contact.hear,
+            ),
             self.patience_s,
             self._connections.reader_id,
             keeping,
@@ -154,7 +158,7 @@ class Worker:
             len(self._app.functions),
         )  # fmt: skip
         rooms = [keep("presence", self._presence.run), keep("indexer", self._indexer.run)]
-        rooms.append(keep("contact", lambda: self._store.contact.watch(lambda: self._store.command("PING"))))
+        rooms.append(keep("contact", lambda: self._store.contact.watch(self._store.pulse)))
         background = [asyncio.create_task(room) for room in [*rooms, *self._housekeeping.rooms()]]
         claiming = asyncio.create_task(keep("claimer", self._claim))
         try:

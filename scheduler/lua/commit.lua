@@ -151,6 +151,7 @@ local function check(job)
   if job.plain then
     return word
   end
+  write_gathered() -- it sees what earlier ones of the call did
   word = check_reads(job)
   if word == 'OK' then
     check_effects(job)
@@ -227,7 +228,7 @@ local function write(job)
   if not job.plain then
     write_documents(job)
     for _, child in ipairs(job.children) do
-      create(child, now, soon)
+      create(child, now, soon, nonce)
     end
     for _, cancel in ipairs(job.cancels) do
       withdraw(cancel[1], cancel[2], now, {})

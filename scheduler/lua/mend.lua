@@ -32,15 +32,11 @@
 local now = read_clock()
 local nonce, lease_ms = ARGV[2], tonumber(ARGV[3])
 
-local function list_ended(job, state, completed)
-  redis.call('ZADD', NS .. 'done:' .. state, int(completed), job.id)
-  redis.call('ZADD', NS .. 'expiry', int(completed + keep_ms(job.name or '')), job.id)
-end
-
 local function run_again(job)
   look_at_queue(job.queue)
   redis.call('HDEL', NS .. 'status:' .. job.id, 'token', 'entry')
   add_due(job.queue, job.id, now, now)
+  write_gathered() -- the next row is judged by what is there
 end
 
 -- Where the job is tells what its status said. In progress it is failed by `expire`, due it is delivered by `promote`.
@@ -73,7 +69,8 @@ local function mend_job(id, place)
   elseif word == 'UNWATCHED' then
     redis.call('ZADD', NS .. 'running', int(now + lease_ms), id)
   elseif word == 'UNLISTED' then
-    list_ended(job, job.status[1], tonumber(job.status[4] or '') or now)
+    list_ended(id, job.status[1], tonumber(job.status[4] or '') or now, job.name or '')
+    write_gathered() -- as above
   elseif word == 'STATUS' then
     return mend_by_place(job)
   elseif word == 'SPEC' then
@@ -128,5 +125,6 @@ local reply = {}
 for i = 4, #ARGV, 3 do
   reply[#reply + 1] = mends[ARGV[i]](ARGV[i + 1], ARGV[i + 2])
 end
+write_gathered()
 settle_queues(now, nonce)
 return reply

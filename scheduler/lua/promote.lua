@@ -8,6 +8,7 @@
 -- Cost  O(queues + moved log due); a hundred jobs hold the server for about 1 ms. Caller: Promoter.
 -- flags: allow-oom
 -- include: base
+-- include: gathered
 -- include: job
 -- include: deliver
 -- include: due

@@ -2,10 +2,11 @@
 -- that ended less than ten minutes ago a tombstone stays, so that a late repeated call still finds it finished (C2.10).
 --
 -- KEYS  1 '{ns}:'
--- ARGV  1 clock in ms or '', 2 most records to remove
--- Returns {removed, 1 if there may be more else 0}
+-- ARGV  1 clock in ms or '', 2 most records to remove, 3 completion time in ms up to which those of the app's own retention have
+--       gone ('': from the first), so that what functions keep for longer is not looked at each time
+-- Returns {removed, 1 if there may be more else 0, the time for ARGV 3 of the next call}
 -- Again: the next ones.
--- Cost  O(removed log done). Caller: Janitor.
+-- Cost  O((removed + looked at) log done), a thousand of each state at most. Caller: Janitor.
 -- flags: allow-oom
 -- include: base
 -- include: job
@@ -13,11 +14,41 @@
 
 local STATES = { 'success', 'failed', 'canceled' }
 local DEFAULT_KEEP_COUNT = 100000
+local DEFAULT_KEEP_MS = 7 * 24 * 3600 * 1000
+local LOOK = 1000
 local TOMBSTONE_MS = 600 * 1000
 
 local now = read_clock()
 local limit = tonumber(ARGV[2])
+local after = ARGV[3] == '' and '-inf' or '(' .. ARGV[3]
+local till = now - (tonumber(redis.call('HGET', NS .. 'settings', 'keep_ms') or '') or DEFAULT_KEEP_MS)
 local gone = redis.call('ZRANGEBYSCORE', NS .. 'expiry', '-inf', int(now), 'LIMIT', 0, limit)
+local chosen = {}
+for _, id in ipairs(gone) do
+  chosen[id] = true
+end
+
+-- Those of the app's own retention, in order of completion. Returns the time up to which they are all chosen; more than a
+-- thousand of one ms that are all kept apart are passed over.
+local function choose_by_age(state)
+  local found = redis.call('ZRANGEBYSCORE', NS .. 'done:' .. state, after, int(till), 'WITHSCORES', 'LIMIT', 0, LOOK)
+  for i = 1, #found, 2 do
+    local id = found[i]
+    if not chosen[id] and not redis.call('ZSCORE', NS .. 'expiry', id) then
+      if #gone >= limit then
+        return tonumber(found[i + 1]) - 1
+      end
+      chosen[id] = true
+      gone[#gone + 1] = id
+    end
+  end
+  return #found < 2 * LOOK and till or math.max(tonumber(found[#found]) - 1, tonumber(found[2]))
+end
+
+local passed = till
+for _, state in ipairs(STATES) do
+  passed = math.min(passed, choose_by_age(state))
+end
 
 -- Past the most: the earliest ends of the three listings, one at a time.
 local kept = -#gone
@@ -27,10 +58,6 @@ for _, state in ipairs(STATES) do
   heads[state] = redis.call('ZRANGE', NS .. 'done:' .. state, 0, limit - 1, 'WITHSCORES')
 end
 local most = tonumber(redis.call('HGET', NS .. 'settings', 'keep_count') or '') or DEFAULT_KEEP_COUNT
-local chosen = {}
-for _, id in ipairs(gone) do
-  chosen[id] = true
-end
 local at = { success = 1, failed = 1, canceled = 1 }
 while kept > most and #gone < limit do
   local oldest = nil
@@ -86,4 +113,4 @@ for i, id in ipairs(gone) do
     redis.call('DEL', NS .. 'key:' .. one.key)
   end
 end
-return { #gone, #gone == limit and 1 or 0 }
+return { #gone, (#gone == limit or passed < till) and 1 or 0, int(passed) }

@@ -19,17 +19,38 @@ local now, soon = read_clock()
 local nonce = ARGV[2]
 local jobs, replies, fresh_keys, fresh_ids = {}, {}, {}, {}
 
+-- Most ids are new: one look at many, and at each only where that finds any.
+local IDS_AT_ONCE = 200
+
+local function is_known(id)
+  return redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0
+end
+
+local function is_any_known(count)
+  local keys, found = {}, 0
+  for i = 1, count do
+    local id = ARGV[4 + (i - 1) * CREATE_ARGS]
+    keys[#keys + 1] = NS .. 'job:' .. id
+    keys[#keys + 1] = NS .. 'status:' .. id
+    if #keys == 2 * IDS_AT_ONCE or i == count then
+      found = found + redis.call('EXISTS', unpack(keys))
+      keys = {}
+    end
+  end
+  return found > 0
+end
+
 check_wake()
+local any_known = is_any_known(tonumber(ARGV[3]))
 for i = 1, tonumber(ARGV[3]) do
   local job = read_create(4 + (i - 1) * CREATE_ARGS)
   local word, id = 'OK', job.id
   local holder = job.key ~= '' and (fresh_keys[job.key] or read_key(job.key))
   -- A key whose job is gone without its spec (damaged, deleted by hand) stands for nothing.
-  if holder and not fresh_keys[job.key]
-    and redis.call('EXISTS', NS .. 'job:' .. holder, NS .. 'status:' .. holder) == 0 then
+  if holder and not fresh_keys[job.key] and not is_known(holder) then
     holder = false
   end
-  if fresh_ids[id] or redis.call('EXISTS', NS .. 'job:' .. id, NS .. 'status:' .. id) > 0 then
+  if fresh_ids[id] or (any_known and is_known(id)) then
     word = 'EXISTS'
   elseif holder then
     word, id = 'KEY', holder
@@ -46,7 +67,7 @@ for i = 1, tonumber(ARGV[3]) do
 end
 
 for _, job in ipairs(jobs) do
-  create(job, now, soon)
+  create(job, now, soon, nonce)
 end
 write_gathered()
 settle_queues(now, nonce)

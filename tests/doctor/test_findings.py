@@ -140,7 +140,7 @@ def an_action_without_a_lease(world: World) -> None:
 
 @harm("record-unlisted")
 def a_record_that_nothing_removes(world: World) -> None:
-    world.command("ZREM", world.key("expiry"), world.in_state("failed").job_id)
+    world.command("ZREM", world.key("done:failed"), world.in_state("failed").job_id)
 
 
 @harm("member-dangling")

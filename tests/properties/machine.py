@@ -300,7 +300,9 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.ended)
     @rule(limit=LIMITS)
     def prune(self, limit: int) -> None:
-        self.call(transitions.prune(limit, self.now), lambda now: self.model.prune(limit, now))
+        call = transitions.prune(limit, self.now)
+        counted = Transition(call.script, call.argv, lambda reply: call.read(reply)[:2])
+        self.call(counted, lambda now: self.model.prune(limit, now))
 
     def sweep(self, silent_ms: int) -> None:
         self.call(transitions.sweep(silent_ms, 10, self.now), lambda now: self.model.sweep(silent_ms, 10, now))

@@ -20,7 +20,7 @@ from tests.properties.data import Data
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 TOMBSTONE_MS = 10 * 60 * 1000
-MOST_AT_ONCE = 100
+MOST_AT_ONCE, MOST_STRAIGHT = 100, 500
 FINAL = ("success", "failed", "canceled")
 
 Due = tuple[str, int]
@@ -120,8 +120,9 @@ class Model:
         for queue in self.queues:
             soon = sum(1 for of, due in dues if of == queue and due <= now)
             later = [due for of, due in dues if of == queue and due > now]
-            self.promote_queue(queue, len([due for due, _ in self.due(queue)[: min(soon, MOST_AT_ONCE)] if due <= now]))
-            self.wake |= soon > MOST_AT_ONCE or (bool(later) and min(later) < heads.get(queue, min(later) + 1))
+            most = MOST_AT_ONCE if heads.get(queue, now + 1) <= now else MOST_STRAIGHT
+            self.promote_queue(queue, len([due for due, _ in self.due(queue)[: min(soon, most)] if due <= now]))
+            self.wake |= soon > most or (bool(later) and min(later) < heads.get(queue, min(later) + 1))
 
     def deliver(self, job: Job, attempt: int, poison: bytes = b"") -> None:
         job.due, job.entry = None, Entry(job, attempt, poison)
@@ -139,9 +140,9 @@ class Model:
         self.running.pop(job.id, None)
         job.state, job.due = state, None
         job.fields |= {"completed": now, **fields}
-        keep = self.settings.get(f"keep_ms:{job.asked.name}", self.settings.get("keep_ms", WEEK_MS))
-        if keep > 0:
-            job.expires = now + keep
+        own = self.settings.get(f"keep_ms:{job.asked.name}")
+        if (self.settings.get("keep_ms", WEEK_MS) if own is None else own) > 0:
+            job.expires = None if own is None else now + own
         else:  # only a tombstone (C5.3)
             job.has_record = False
             job.fields = {name: value for name, value in job.fields.items() if name not in ("result", "error")}
@@ -404,8 +405,12 @@ class Model:
 
     def prune(self, limit: int, now: int) -> tuple[int, bool]:
         """By age, then the oldest past the most (C5.3); a tombstone stays for the rest of ten minutes (C2.10)."""
-        done = [job for job in self.jobs.values() if job.expires is not None]
-        gone = sorted((job for job in done if (job.expires or 0) <= now), key=lambda job: (job.expires, job.id))[:limit]
+        done = [job for job in self.jobs.values() if job.state in FINAL and job.has_record]
+        apart = [(job.expires, job.id, job) for job in done if job.expires is not None and job.expires <= now]
+        gone = [job for _, _, job in sorted(apart)][:limit]
+        till = now - self.settings.get("keep_ms", WEEK_MS)
+        old = [job for job in done if job.expires is None and int(job.fields["completed"]) <= till]
+        gone += sorted(old, key=lambda job: (FINAL.index(job.state or ""), *_by_age(job)))[: limit - len(gone)]
         excess = max(0, len(done) - len(gone) - self.settings.get("keep_count", 100_000))
         rest = sorted((job for job in done if job not in gone), key=_by_age)
         gone += rest[: min(excess, limit - len(gone))]

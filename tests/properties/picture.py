@@ -43,7 +43,7 @@ class Picture:
 
 
 def spec_of(job: Job) -> bytes:
-    return b"\x9a" + strings("1", str(job.created), str(job.scheduled)) + job.asked.tail
+    return b"\x9a" + strings("2", str(job.created), str(job.scheduled - job.created)) + job.asked.tail
 
 
 def draw(model: Model, keys: Keys) -> Picture:

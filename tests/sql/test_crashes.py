@@ -80,7 +80,7 @@ def test_killed_between_commit_and_redis(sync: SyncScheduler, start: Start, coun
     # C3.1, C6.4: whoever gets the redelivery ends it, without the handler.
     ids = [schedule(sync) for _ in range(number_of_kills(counted))]
     start("after", concurrency=1, max_deliveries=1_000)
-    assert [sync.result(job_id, timeout=120) >= 1 for job_id in ids] == [True] * len(ids)
+    assert [sync.result(job_id, timeout=300) >= 1 for job_id in ids] == [True] * len(ids)
     assert sorted(tmp_path.glob("killed-*")) == [tmp_path / f"killed-{job_id}" for job_id in sorted(ids)]
     assert len((tmp_path / "deaths").read_text().split()) == len(ids)
     assert [starts(tmp_path, job_id) for job_id in ids] == [1] * len(ids)

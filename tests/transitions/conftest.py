@@ -17,6 +17,7 @@ from scheduler.ids import JobId, JobIds
 from scheduler.job import CancelOutcome, Job, JobError
 from scheduler.keys import GROUP, Keys
 from scheduler.script_call import Transition, Word
+from scheduler.spec import pack_head
 from scheduler.store import BlockingStore
 from scheduler.transitions import Commit, Delivery, Finish
 from scheduler.versions import Document
@@ -133,7 +134,7 @@ class World:
         args: bytes = NO_ARGS,
     ) -> Request:
         mode, ms = ("after", delay) if at is None else ("at", at)
-        tail = strings(queue, name, kind, parent, key) + args
+        tail = pack_head(queue, name, kind, parent, key) + args
         return Request(self.ids.new(), queue, name, mode, ms, parent, key, born, tail)
 
     def schedule(self, **options: Any) -> JobId:

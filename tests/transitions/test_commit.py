@@ -303,11 +303,11 @@ def test_waiters_get_their_mail_once(world: World) -> None:
     assert world.mail("m") == [delivery.job_id]
 
 
-def test_more_than_a_hundred_children(world: World) -> None:
+def test_more_than_five_hundred_children(world: World) -> None:
     # C2.7
-    children = [world.request() for _ in range(101)]
+    children = [world.request() for _ in range(501)]
     world.commit(world.deliver(), children=children)
-    assert (world.ready(), list(world.due())) == ([child.id for child in children[:100]], [children[100].id])
+    assert (world.ready(), list(world.due())) == ([child.id for child in children[:500]], [children[500].id])
     assert world.wakes() == 1
 
 
@@ -475,3 +475,18 @@ def test_what_was_committed_before_an_error_goes_on(world: World) -> None:
     assert world.state(good.delivery.job_id) == "success"
     assert (child.id in world.ready(), world.due()) == (True, {later.id: NOW + 50})
     assert world.command("LLEN", world.keys.wake) == 1
+
+
+def test_a_child_keeps_the_time_that_was_asked_for_and_its_place(world: World) -> None:
+    # C2.4, C2.7: a past time means at once, behind what has been due for longer.
+    waiting = world.schedule(delay=10)
+    delivery = world.deliver()
+    world.now += 20
+    child = world.request(at=NOW - 9999)
+    world.commit(delivery, children=[child])
+    job = world.job(child.id)
+    assert job is not None
+    assert job.scheduled_time == NOW - 9999
+    assert world.run(transitions.promote("p", 1000, 10, world.now)).moved == 1
+    assert world.ready() == [waiting, child.id]
+    assert world.store.execute("PTTL", world.store.keys.job(child.id)) == -1

@@ -39,7 +39,7 @@ def rows() -> list[Row]:
 
 def every_kind_of_key(world: World) -> list[str]:
     """A life of an app, after which each kind of key is there. Returns the ids of its jobs that began or ended."""
-    world.run(transitions.join(WORKER, 5000, {}, {"keep_ms": 9}, {NAME: "{}"}, ["q"], NOW))
+    world.run(transitions.join(WORKER, 5000, {}, {"keep_ms": 9, f"keep_ms:{NAME}": 9}, {NAME: "{}"}, ["q"], NOW))
     world.run(transitions.promote("p", 1000, 10, NOW))
     world.run(transitions.leave("other", "p", [], NOW))
     world.run(transitions.promote("p", 1000, 10, NOW))

@@ -121,6 +121,14 @@ def test_born_of_a_canceled_action(world: World) -> None:
     assert world.stats() == {"canceled": 2}
 
 
+def test_of_what_is_born_canceled_nothing_stays_where_nothing_is_kept(world: World) -> None:
+    # C5.3
+    world.settings(keep_ms=0)
+    request = world.request(born="canceled", key="k")
+    world.run(transitions.schedule([request], NOW))
+    assert (world.exists(f"job:{request.id}", "key:k"), world.exists(f"status:{request.id}")) == (0, 1)
+
+
 def test_a_grandchild_is_not_born_canceled(world: World) -> None:
     # C4.3
     parent = world.begin()
@@ -142,6 +150,35 @@ def test_headers_at_the_bounds_of_msgpack_strings(world: World, field: str, leng
     assert world.cancel(request.id) == ["canceled"]
     assert world.due(request.queue) == {}
     assert world.stats(request.name) == {"canceled": 1}
+
+
+@pytest.mark.parametrize(
+    ("queue", "kind", "options", "stored"),
+    [
+        ("default", "mutation", {"delay": 5}, b"\xa15\xa0\xa3m:f\xa1m"),
+        ("orders", "action", {"at": NOW - 70}, b"\xa3-70\xa6orders\xa3m:f\xa1a"),
+        ("q", "", {"delay": 0}, b"\xa10\xa1q\xa3m:f\xa0"),
+    ],
+)
+def test_a_spec_says_it_in_few_bytes(
+    world: World, queue: str, kind: str, options: dict[str, int], stored: bytes
+) -> None:
+    # C5.2: and means the same.
+    request = world.request(queue=queue, name="m:f", kind=kind, **options)  # type: ignore[arg-type]
+    world.run(transitions.schedule([request], NOW))
+    data = world.command("GET", world.keys.job(request.id))
+    assert data == b"\x9a\xa12\xad" + str(NOW).encode() + stored + b"\xa0\xa0\x90\x80"
+    spec = Spec.unpack(data)
+    assert (spec.queue, spec.name, spec.kind) == (queue, "m:f", kind)
+    assert (spec.created_ms, spec.scheduled_ms) == (NOW, options.get("at", NOW + options.get("delay", 0)))
+
+
+def test_a_job_of_the_default_queue_leaves_it(world: World) -> None:
+    # C4: scripts know the queue of a job by its spec alone.
+    for delay in (0, 9):
+        assert world.cancel(world.schedule(queue="default", delay=delay)) == ["canceled"]
+    assert (world.due("default"), world.exists("due:default")) == ({}, 0)
+    assert world.command("XLEN", world.keys.ready("default")) == 0
 
 
 def test_the_longest_header_of_all(world: World) -> None:
@@ -180,13 +217,24 @@ def test_tokens_never_come_twice(world: World) -> None:
     assert len(tokens) == 60
 
 
-@pytest.mark.parametrize(("count", "wakes"), [(100, 0), (101, 1)])
-def test_a_hundred_go_on_at_once_and_the_promoter_takes_the_rest(world: World, count: int, wakes: int) -> None:
+@pytest.mark.parametrize(("count", "wakes"), [(500, 0), (501, 1)])
+def test_five_hundred_go_on_at_once_and_the_promoter_takes_the_rest(world: World, count: int, wakes: int) -> None:
     # C2.2
     requests = [world.request() for _ in range(count)]
     world.run(transitions.schedule(requests, NOW))
-    assert world.ready() == [request.id for request in requests[:100]]
-    assert (len(world.due()), world.wakes()) == (count - 100, wakes)
+    assert world.ready() == [request.id for request in requests[:500]]
+    assert (len(world.due()), world.wakes()) == (count - 500, wakes)
+
+
+@pytest.mark.parametrize(("count", "wakes"), [(100, 0), (101, 1)])
+def test_behind_others_that_are_due_a_hundred_go_on_at_once(world: World, count: int, wakes: int) -> None:
+    # C2.2, C2.4, C3.7
+    before = [world.schedule(delay=5) for _ in range(2)]
+    world.command("DEL", world.keys.wake)
+    requests = [world.request() for _ in range(count)]
+    world.run(transitions.schedule(requests, NOW + 5))
+    assert world.ready() == [*before, *(request.id for request in requests[:98])]
+    assert (len(world.due()), world.wakes()) == (count - 98, wakes)
 
 
 @pytest.mark.parametrize(
@@ -289,3 +337,36 @@ def test_tokens_differ_even_if_redis_has_lost_its_memory(world: World) -> None:
         tokens |= {fields["token"] for _, fields in world.entries()}
         world.command("DEL", *world.all_keys())
     assert len(tokens) == 2
+
+
+def test_what_is_due_now_keeps_the_order_of_the_call(world: World) -> None:
+    # C3.7: ties in order of scheduling.
+    requests = [world.request() for _ in range(5)]
+    requests = [requests[n] for n in (3, 0, 4, 1, 2)]
+    world.run(transitions.schedule(requests, NOW))
+    assert (world.ready(), world.due()) == ([request.id for request in requests], {})
+
+
+def test_what_is_due_now_goes_behind_what_has_been_due_for_longer(world: World) -> None:
+    # C2.4, C3.7
+    waiting = [world.schedule(delay=10) for _ in range(3)]
+    world.now += 20
+    world.run(transitions.schedule([world.request() for _ in range(3)], world.now))
+    assert world.ready() == waiting
+
+
+def test_queues_of_one_call_do_not_hold_up_each_other(world: World) -> None:
+    crowded = [world.request() for _ in range(501)]
+    other = world.request(queue="other")
+    world.run(transitions.schedule([*crowded, other], NOW))
+    assert (len(world.ready()), world.ready("other"), len(world.due())) == (500, [other.id], 1)
+
+
+@pytest.mark.parametrize("place", [0, 199, 200, 449])
+def test_an_id_that_is_known_is_found_wherever_it_stands(world: World, place: int) -> None:
+    # C2.10
+    requests = [world.request(delay=5) for _ in range(450)]
+    world.run(transitions.schedule([requests[place]], NOW))
+    words = [word for word, _ in world.run(transitions.schedule(requests, NOW))]
+    assert [number for number, word in enumerate(words) if word is Word.EXISTS] == [place]
+    assert len(world.due()) == 450

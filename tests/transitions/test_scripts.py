@@ -247,7 +247,7 @@ def test_a_full_server_can_drain(small: World) -> None:
     assert small.run(versions.declare(["t:f"])).indexes == {"t:f": None}
     assert small.run(versions.forget("t:f")) is True
     assert small.run(transitions.leave(WORKER, "p", ["q"], NOW)) == 0
-    assert small.run(transitions.prune(10, NOW + 8 * 24 * 3600 * 1000)) == (5, False)
+    assert small.run(transitions.prune(10, NOW + 8 * 24 * 3600 * 1000))[:2] == (5, False)
 
 
 def test_a_full_server_takes_deliveries_back(small: World) -> None:

@@ -77,7 +77,7 @@ def test_a_request_holds_the_spec_from_the_queue_on() -> None:
     request = make_request(call, JOB, Due("after", 0), Sender("P", 1_000, None), queue="orders", kind="mutation")
     assert (request.id, request.queue, request.name, request.mode, request.ms) == (JOB, "orders", call.name, "after", 0)
     assert (request.parent, request.key, request.born) == ("P", "k", "")
-    parts = [values.pack(one, "x") for one in ("orders", call.name, "mutation", "P", "k", ["a"], {"amount": 2})]
+    parts = [values.pack(one, "x") for one in ("orders", call.name, "m", "P", "k", ["a"], {"amount": 2})]
     assert request.tail == b"".join(parts)
     assert request.size == len(request.tail)
     sender = Sender("", 1_000, None)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
 
+from scheduler import contact
 from scheduler.attempts import Limit
-from scheduler.contact import Contact, Silence
+from scheduler.contact import Contact, Patience, Silence
+from tests.conftest import until
 
 
 class Server:
-    """A server as a contact sees it: `answers` says whether a fresh connection gets a sign of life."""
+    """A server as a contact sees it: `answers` says whether a fresh connection gets a sign of life.
 
-    def __init__(self) -> None:
+    Each command has a connection of its own, or they share one.
+    """
+
+    def __init__(self, *, shared: bool) -> None:
+        self.shared = shared
         self.answers = False
         self.asked = 0
         self.contact = Contact(self.ask)
@@ -24,19 +31,27 @@ class Server:
         if not self.answers:
             raise ConnectionError("nobody is there")
 
-    def send(self) -> tuple[asyncio.Future[str], asyncio.Task[str]]:
-        """A command: its reply, and the task that waits for it."""
+    def send(self) -> tuple[asyncio.Future[str], asyncio.Future[str]]:
+        """A command: its reply, and what the contact waits for."""
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return reply, reply if self.shared else self.send_by_task(reply)
 
+    async def wait(self, sent: asyncio.Future[str], within_s: float, size: int = 0) -> str:
+        patience = Patience(within_s, bytes=size)
+        if isinstance(sent, asyncio.Task):
+            return await self.contact.reply(sent, patience)
+        return await self.contact.prompt_reply(sent, patience)
+
+    def send_by_task(self, reply: asyncio.Future[str]) -> asyncio.Task[str]:
         async def sent() -> str:
             return await reply
 
-        return reply, asyncio.ensure_future(sent())
+        return asyncio.ensure_future(sent())
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    server = Server()
+@pytest.fixture(params=[False, True], ids=["own", "shared"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    server = Server(shared=request.param)
     yield server
     await server.contact.close()
 
@@ -44,14 +59,14 @@ async def server() -> AsyncIterator[Server]:
 async def test_a_prompt_reply_asks_nobody(server: Server) -> None:
     reply, sent = server.send()
     reply.set_result("PONG")
-    assert await server.contact.reply(sent, 5) == "PONG"
+    assert await server.wait(sent, 5) == "PONG"
     assert server.asked == 0
 
 
 async def test_a_late_reply_is_waited_for_while_the_server_says_nothing(server: Server) -> None:
     reply, sent = server.send()
     asyncio.get_running_loop().call_later(1.5, reply.set_result, "late")
-    assert await server.contact.reply(sent, 5) == "late"
+    assert await server.wait(sent, 5) == "late"
     assert server.asked >= 2
     await server.contact.close()
 
@@ -60,9 +75,10 @@ async def test_a_reply_that_does_not_come_while_the_server_answers_was_lost(serv
     _, sent = server.send()
     server.answers = True
     with pytest.raises(Silence):
-        await server.contact.reply(sent, 5)
+        await server.wait(sent, 5)
     await server.contact.close()
-    assert sent.cancelled()
+    assert sent.done()
+    assert sent.cancelled() or server.shared
     assert server.asked == 1
 
 
@@ -76,8 +92,8 @@ async def test_the_return_of_the_server_is_noticed_while_a_question_still_hangs(
             await hanging[-1].wait()
 
     contact = Contact(ask)
-    _, sent = server.send()
-    waiting = asyncio.create_task(contact.reply(sent, 30))
+    sent = server.send_by_task(asyncio.get_running_loop().create_future())
+    waiting = asyncio.create_task(contact.reply(sent, Patience(30)))
     while not hanging:
         await asyncio.sleep(0)
     server.answers = True
@@ -86,26 +102,53 @@ async def test_the_return_of_the_server_is_noticed_while_a_question_still_hangs(
     await contact.close()
 
 
+async def test_questions_that_fail_as_another_is_answered_leave_no_error_behind(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their tracebacks came up in the log when the collector found them."""
+    monkeypatch.setattr(contact, "PATIENCE_S", 0.01)
+    asked, told = list[asyncio.Future[None]](), list[object]()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+
+    async def ask() -> None:
+        asked.append(loop.create_future())
+        await asked[-1]
+
+    one = Contact(ask)
+    waiting = asyncio.create_task(one.reply(server.send_by_task(loop.create_future()), Patience(30)))
+    await until(lambda: len(asked) == 20)
+    for question in asked[:19]:
+        question.set_exception(ConnectionError("nobody is there"))
+    asked[19].set_result(None)
+    with pytest.raises(Silence):
+        await waiting
+    await one.close()
+    gc.collect()
+    assert told == []
+
+
 async def test_a_server_that_stays_away_is_a_timeout(server: Server) -> None:
     _, sent = server.send()
     with pytest.raises(TimeoutError):
-        await server.contact.reply(sent, 0.7)
+        await server.wait(sent, 0.7)
     await server.contact.close()
-    assert sent.cancelled()
+    assert sent.done()
+    assert sent.cancelled() or server.shared
 
 
 async def test_a_large_request_may_take_its_time(server: Server) -> None:
     server.answers = True
     reply, sent = server.send()
     asyncio.get_running_loop().call_later(1.2, reply.set_result, "large")
-    assert await server.contact.reply(sent, 5, size=lambda: 500_000) == "large"
+    assert await server.wait(sent, 5, size=500_000) == "large"
 
 
 async def test_an_error_of_the_server_is_a_reply(server: Server) -> None:
     reply, sent = server.send()
     reply.set_exception(ValueError("ERR no"))
     with pytest.raises(ValueError, match="ERR no"):
-        await server.contact.reply(sent, 5)
+        await server.wait(sent, 5)
 
 
 async def lose(server: Server) -> None:
@@ -113,15 +156,16 @@ async def lose(server: Server) -> None:
     reply, sent = server.send()
     reply.set_exception(ConnectionError("gone"))
     with pytest.raises(ConnectionError):
-        await server.contact.reply(sent, 5)
+        await server.wait(sent, 5)
     reply, sent = server.send()
     reply.set_result("back")
-    assert await server.contact.reply(sent, 5) == "back"
+    assert await server.wait(sent, 5) == "back"
 
 
 async def test_blocked_reads_are_looked_at_when_the_server_is_back(server: Server) -> None:
-    alive, sent_alive = server.send()
-    _, sent_dead = server.send()
+    alive: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    sent_alive = server.send_by_task(alive)
+    sent_dead = server.send_by_task(asyncio.get_running_loop().create_future())
 
     async def nudge() -> None:
         if not alive.done():
@@ -147,14 +191,14 @@ async def test_unused_connections_are_dropped_when_the_server_is_back(server: Se
     server.contact.on_return(drop)
     reply, sent = server.send()
     reply.set_result("PONG")
-    await server.contact.reply(sent, 5)
+    await server.wait(sent, 5)
     assert dropped == []
     await lose(server)
     assert dropped == ["all"]
 
 
 async def test_a_blocked_read_ends_by_itself_at_last(server: Server) -> None:
-    _, sent = server.send()
+    sent = server.send_by_task(asyncio.get_running_loop().create_future())
     with pytest.raises(TimeoutError):
         await server.contact.blocked_reply(sent, 0.05)
     await server.contact.close()
@@ -171,11 +215,56 @@ async def test_somebody_asks_where_nothing_was_heard(server: Server) -> None:
             twice.set()
         reply, sent = server.send()
         reply.set_result("PONG")
-        await server.contact.reply(sent, 5)
+        await server.wait(sent, 5)
 
     watching = asyncio.create_task(server.contact.watch(pulse))
     await asyncio.wait_for(twice.wait(), 10)
     watching.cancel()
+
+
+async def test_one_question_serves_all_that_are_late(server: Server) -> None:
+    # A burst of commands must not become a burst of questions, nor of timers.
+    sent = [server.send()[1] for _ in range(50)]
+    server.answers = True
+    found = await asyncio.gather(*(server.wait(one, 5) for one in sent), return_exceptions=True)
+    assert all(isinstance(one, Silence) for one in found)
+    assert server.asked == 1
+
+
+async def test_a_late_one_among_prompt_ones_is_seen(server: Server) -> None:
+    _, lost = server.send()
+    server.answers = True
+    waiting = asyncio.ensure_future(server.wait(lost, 5))
+    while not waiting.done():
+        await asyncio.sleep(0)
+        reply, sent = server.send()
+        reply.set_result("PONG")
+        assert await server.wait(sent, 5) == "PONG"
+    assert isinstance(waiting.exception(), Silence)
+    assert server.asked == 1
+
+
+async def test_less_time_than_the_others_have_is_kept_too(server: Server) -> None:
+    _, first = server.send()
+    waiting = asyncio.ensure_future(server.wait(first, 30))
+    await asyncio.sleep(0)
+    _, second = server.send()
+    with pytest.raises(TimeoutError):
+        await server.wait(second, 0.05)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_who_is_cancelled_leaves_nobody_asking(server: Server) -> None:
+    _, sent = server.send()
+    waiting = asyncio.ensure_future(server.wait(sent, 30))
+    await asyncio.wait([waiting], timeout=0.7)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await server.contact.close()
+    asked = server.asked
+    assert asked > 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 @pytest.mark.parametrize(("timeout_s", "block_s", "tries"), [(None, None, 3), (None, 4.0, 1)])

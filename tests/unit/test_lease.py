@@ -28,7 +28,7 @@ class Answers:
 
 
 def make_lease(store: Any, lost: Callable[[list[Held]], None]) -> Lease:
-    reports = Reports(lost=lost, overdue=lambda _: None)
+    reports = Reports(lost=lost, overdue=lambda _: None, renewed=lambda _: None)
     return Lease(store, WorkerSettings(keeper=False), RedisClock(), reports, lambda: 60.0)
 
 

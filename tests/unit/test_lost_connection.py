@@ -1,4 +1,4 @@
-"""A connection that is closed at the very moment of a write."""
+"""A connection that serves one large command is closed at the very moment of a write."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from scheduler import Unavailable
 from scheduler.clients import async_client
 from scheduler.keys import Keys
 from scheduler.store import AsyncStore
+from scheduler.wire import MOST_BYTES
+
+LARGE = ("ECHO", "x" * MOST_BYTES)
+REPLY = b"x" * MOST_BYTES
 
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -25,7 +29,7 @@ def test_a_write_to_a_closed_connection_is_a_lost_connection(
         client = async_client(url)
         store = AsyncStore(Keys("_"), client)
         try:
-            assert await store.command("PING") == b"PONG"
+            assert [*await asyncio.gather(store.command(*LARGE), store.command(*LARGE))] == [REPLY, REPLY]
             (connection,) = client.connection_pool._available_connections
 
             async def looks_well() -> bool:
@@ -36,10 +40,10 @@ def test_a_write_to_a_closed_connection_is_a_lost_connection(
             monkeypatch.setattr(connection, "can_read_destructive", looks_well)
             monkeypatch.setattr(connection, "can_read", looks_well, raising=False)
             try:
-                assert await store.command("PING") == b"PONG"
+                assert await store.command(*LARGE) == REPLY
             except Unavailable:
                 monkeypatch.undo()
-            assert await store.command("PING") == b"PONG"
+            assert await store.command(*LARGE) == REPLY
         finally:
             await client.aclose()
 
@@ -54,7 +58,7 @@ async def test_a_connection_that_another_task_closes_is_a_lost_connection(
     client = async_client(url)
     store = AsyncStore(Keys("_"), client)
     try:
-        assert await store.command("PING") == b"PONG"
+        assert [*await asyncio.gather(store.command(*LARGE), store.command(*LARGE))] == [REPLY, REPLY]
         (connection,) = client.connection_pool._available_connections
         send = connection._send_packed_command
 
@@ -65,7 +69,7 @@ async def test_a_connection_that_another_task_closes_is_a_lost_connection(
 
         monkeypatch.setattr(connection, "_send_packed_command", closed)
         with contextlib.suppress(Unavailable):
-            assert await store.command("PING") == b"PONG"
-        assert await store.command("PING") == b"PONG"
+            assert await store.command(*LARGE) == REPLY
+        assert await store.command(*LARGE) == REPLY
     finally:
         await client.aclose()

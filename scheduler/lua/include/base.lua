@@ -3,9 +3,16 @@
 local NS = KEYS[1]
 local GROUP = 'workers'
 
--- Lua prints numbers above 14 digits in scientific notation; Redis wants digits.
+-- Lua prints numbers above 14 digits in scientific notation; Redis wants digits. The same few times come again and again.
+local digits = {}
+
 local function int(number)
-  return string.format('%.0f', number)
+  local text = digits[number]
+  if not text then
+    text = string.format('%.0f', number)
+    digits[number] = text
+  end
+  return text
 end
 
 -- Read once a script: TIME moves while a script runs on Redis before 7.2.

@@ -3,15 +3,26 @@ local DEFAULT_KEEP_MS = 7 * 24 * 3600 * 1000
 local TOMBSTONE_MS = 600 * 1000
 local MAILBOX_MS = 60 * 1000
 
-local kept = {}
+local kept, kept_apart = {}, {}
 
 -- How long a function's records are kept: what the newest deployment wrote for it, else for the app, else a week.
 local function keep_ms(name)
   if not kept[name] then
     local found = redis.call('HMGET', NS .. 'settings', 'keep_ms:' .. name, 'keep_ms')
     kept[name] = tonumber(found[1] or '') or tonumber(found[2] or '') or DEFAULT_KEEP_MS
+    kept_apart[name] = tonumber(found[1] or '') ~= nil
   end
   return kept[name]
+end
+
+-- A record is found by its completion when the app's time for it is over (see prune.lua). Only what has another time is listed
+-- by that, too: a second listing of all costs more memory than a status.
+local function list_ended(id, state, completed, name)
+  local keep = keep_ms(name)
+  add_score('done:' .. state, int(completed), id)
+  if kept_apart[name] then
+    add_score('expiry', int(completed + keep), id)
+  end
 end
 
 -- The types of all that complete() writes besides the job's own keys; called before the first write.
@@ -38,11 +49,9 @@ end
 -- `key` is the job's idempotency key or ''; `waiters` what the status holds (false: none); `fields` is HSET's list.
 local function complete(id, state, now, name, key, waiters, fields)
   local status = NS .. 'status:' .. id
-  local completed, keep = int(now), keep_ms(name)
-  redis.call('HSET', status, 'state', state, 'completed', completed, unpack(fields))
-  if keep > 0 then
-    add_score('done:' .. state, completed, id)
-    add_score('expiry', int(now + keep), id)
+  redis.call('HSET', status, 'state', state, 'completed', int(now), unpack(fields))
+  if keep_ms(name) > 0 then
+    list_ended(id, state, now, name)
   else
     redis.call('DEL', NS .. 'job:' .. id)
     if key ~= '' then

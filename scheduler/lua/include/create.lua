@@ -24,7 +24,7 @@ end
 
 -- `soon` is the time rounded up to a ms. The requested time is kept; the due time is never in the past, so that a late
 -- job does not jump ahead of those that have been due for longer (C2.4).
-local function create(job, now, soon)
+local function create(job, now, soon, nonce)
   local scheduled, due
   if job.mode == 'after' then
     scheduled = job.ms > 0 and soon + job.ms or now + job.ms
@@ -32,13 +32,15 @@ local function create(job, now, soon)
     scheduled = job.ms
   end
   due = math.max(scheduled, now)
-  redis.call('SET', NS .. 'job:' .. job.id, make_spec(now, scheduled, job.tail))
+  local spec = make_spec(now, scheduled, job.tail)
+  set_string('job:' .. job.id, spec)
   if job.key ~= '' then
-    redis.call('SET', NS .. 'key:' .. job.key, job.id)
+    set_string('key:' .. job.key, job.id)
   end
   if job.born == 'canceled' then
+    write_gathered() -- before it may be removed at once
     complete(job.id, 'canceled', now, job.name, job.key, false, {})
-  else
+  elseif due > now or not make_ready(job.queue, job.id, spec, now, nonce) then
     add_due(job.queue, job.id, due, now)
   end
 end

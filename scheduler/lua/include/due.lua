@@ -9,6 +9,7 @@ local function look_at_queue(queue)
     queues[queue] = {
       head = tonumber(head[2]),
       known = redis.call('SISMEMBER', NS .. 'queues', queue) == 1,
+      straight = 0,
       immediate = 0,
       earliest = nil,
     }
@@ -25,13 +26,33 @@ local function check_wake()
   redis.call('LLEN', NS .. 'wake')
 end
 
-local function add_due(queue, id, due, now)
-  local seen = look_at_queue(queue)
+local function make_known(queue, seen)
   if not seen.known then
     redis.call('SADD', NS .. 'queues', queue)
     seen.known = true
   end
-  redis.call('ZADD', NS .. 'due:' .. queue, int(due), id)
+end
+
+-- A new job that is due now goes straight to its stream, where no other waits in the due set to go before it (C3.7).
+-- Returns false where it has to wait its turn there.
+local STRAIGHT_LIMIT = 500
+local delivered = 0
+
+local function make_ready(queue, id, spec, now, nonce)
+  local seen = look_at_queue(queue)
+  if (seen.head and seen.head <= now) or seen.straight == STRAIGHT_LIMIT then
+    return false
+  end
+  make_known(queue, seen)
+  seen.straight, delivered = seen.straight + 1, delivered + 1
+  deliver(queue, id, 1, nonce .. ':' .. delivered, spec)
+  return true
+end
+
+local function add_due(queue, id, due, now)
+  local seen = look_at_queue(queue)
+  make_known(queue, seen)
+  add_score('due:' .. queue, int(due), id)
   if due <= now then
     seen.immediate = seen.immediate + 1
   elseif not seen.earliest or due < seen.earliest then
@@ -64,13 +85,15 @@ local function promote_queue(queue, limit, now, nonce)
 end
 
 -- After the writes: what is due goes on at once (C2.2), and a job that became the earliest wakes the promoter.
--- Never more than a hundred a queue and call; the promoter goes on with the rest.
+-- Never more than a hundred a queue and call, none if five hundred went straight; the promoter goes on with the rest.
 local PROMOTE_LIMIT = 100
 
 local function settle_queues(now, nonce)
   local wake = false
   for queue, seen in pairs(queues) do
-    if seen.immediate > 0 then
+    if seen.immediate > 0 and seen.straight > 0 then
+      wake = true
+    elseif seen.immediate > 0 then
       promote_queue(queue, math.min(seen.immediate, PROMOTE_LIMIT), now, nonce)
       wake = wake or seen.immediate > PROMOTE_LIMIT
     end

@@ -1,12 +1,18 @@
 -- What the jobs of one call write to keys that they share, gathered and written together: for two hundred jobs one command
 -- costs what three do. Whoever includes this calls write_gathered() before it returns or raises.
 local CHUNK = 1000 -- arguments, below unpack's limit
-local dropped, scores, removed, increments = {}, {}, {}, {}
+local dropped, strings, scores, removed, increments = {}, {}, {}, {}, {}
 
 local function drop_entry(queue, entry)
   local entries = dropped[queue] or {}
   dropped[queue] = entries
   entries[#entries + 1] = entry
+end
+
+-- SET.
+local function set_string(key, value)
+  strings[#strings + 1] = NS .. key
+  strings[#strings + 1] = value
 end
 
 -- ZADD; `score` is printed already.
@@ -39,6 +45,9 @@ local function write_gathered()
       redis.call('XDEL', NS .. 'ready:' .. queue, unpack(entries, first, last))
     end
   end
+  for first = 1, #strings, CHUNK do
+    redis.call('MSET', unpack(strings, first, math.min(first + CHUNK - 1, #strings)))
+  end
   for set, flat in pairs(scores) do
     for first = 1, #flat, CHUNK do
       redis.call('ZADD', NS .. set, unpack(flat, first, math.min(first + CHUNK - 1, #flat)))
@@ -54,5 +63,5 @@ local function write_gathered()
       redis.call('HINCRBY', NS .. hash, field, int(by))
     end
   end
-  dropped, scores, removed, increments = {}, {}, {}, {}
+  dropped, strings, scores, removed, increments = {}, {}, {}, {}, {}
 end

@@ -29,8 +29,7 @@ local function judge_state(id, queue, status)
   elseif state == 'inProgress' then
     return redis.call('ZSCORE', NS .. 'running', id) and 'OK' or 'UNWATCHED'
   end
-  local listed = redis.call('ZSCORE', NS .. 'done:' .. state, id) and redis.call('ZSCORE', NS .. 'expiry', id)
-  return (listed or not ENDED[state]) and 'OK' or 'UNLISTED'
+  return (redis.call('ZSCORE', NS .. 'done:' .. state, id) or not ENDED[state]) and 'OK' or 'UNLISTED'
 end
 
 -- `place` is the set it was found in, after the prefix, '' for none. Returns the word, and what is known of the job.

@@ -1,8 +1,10 @@
 -- The spec: what was asked, a msgpack array that never changes:
---   ['1', created_ms, scheduled_ms, queue, function, kind, parent, key, args, kwargs]
--- (where the app has keys, body and cover in the place of args and kwargs: see spec.py).
+--   ['2', created_ms, ms from then to the time asked for, queue, function, kind, parent, key, args, kwargs]
+-- The queue is '' for the default one, the kind 'm' or 'a': a job waits in as few bytes as tell all of it.
+-- (Where the app has keys, body and cover in the place of args and kwargs: see spec.py).
 -- The first eight are strings, so that a script can read them without a msgpack library (not every server has one).
 local SPEC_HEADER_BYTES = 1200
+local DEFAULT_QUEUE = 'default'
 
 -- For the version and the two times: below 32 characters.
 local function pack_str(text)
@@ -11,7 +13,7 @@ end
 
 -- The caller sends everything from the queue on; created and scheduled are only known here.
 local function make_spec(created, scheduled, tail)
-  return '\154' .. pack_str('1') .. pack_str(int(created)) .. pack_str(int(scheduled)) .. tail
+  return '\154' .. pack_str('2') .. pack_str(int(created)) .. pack_str(int(scheduled - created)) .. tail
 end
 
 -- Returns the string at `at` and the place after it, or nil where there is no msgpack string.
@@ -45,5 +47,5 @@ local function read_spec(data)
     end
     fields[i] = field
   end
-  return fields[4], fields[5], fields[8]
+  return fields[4] == '' and DEFAULT_QUEUE or fields[4], fields[5], fields[8]
 end

@@ -96,7 +96,7 @@ def prune_all(url: str, keys: Keys, now_ms: int) -> int:
     try:
         more = True
         while more:
-            gone, more = store.run(transitions.prune(BATCH, now_ms))
+            gone, more, _ = store.run(transitions.prune(BATCH, now_ms))
             removed += gone
         while store.run(transitions.sweep(1, BATCH, now_ms)):
             pass

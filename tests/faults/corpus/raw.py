@@ -13,7 +13,7 @@ import msgpack  # type: ignore[import-untyped]
 
 GIB4: Final = b"\xff\xff\xff\xff"
 NOW_MS: Final = 1_800_000_000_000
-FIELDS: Final[tuple[Any, ...]] = ("1", str(NOW_MS), str(NOW_MS), "default", "corpus:take", "mutation", "", "", [], {})
+FIELDS: Final[tuple[Any, ...]] = ("2", str(NOW_MS), "0", "", "corpus:take", "m", "", "", [], {})
 """A spec as it should be (see `lua/include/spec.lua`)."""
 
 
@@ -68,11 +68,12 @@ SPECS: dict[str, bytes] = {
     "100,000 levels of maps": b"\x81\xa1a" * 100_000 + b"\xc0",
     "arguments of 5,000 levels": head(*FIELDS[:8]) + b"\x91" * 5_000 + b"\xc0" + b"\x80",
     "tuples of 3,000 levels": head(*FIELDS[:8]) + b"\x91" + b"\x81\xc4\x00\x91" * 3_000 + b"\xc0" + b"\x80",
-    "JSON": b'["1", "1800000000000", "1800000000000", "default", "corpus:take", "mutation", "", "", [], {}]',
+    "JSON": b'["2", "1800000000000", "0", "", "corpus:take", "m", "", "", [], {}]',
     "a pickle": EVIL_PICKLE,
     "compressed": zlib.compress(SOUND),
     "UTF-16": SOUND.decode("latin-1").encode("utf-16"),
-    "a later version": spec(f0="2"),
+    "a version of before": spec(f0="1"),
+    "a later version": spec(f0="3"),
     "a version that is an int": spec(f0=1),
     "an empty version": spec(f0=""),
     "a version of nil": spec(f0=None),

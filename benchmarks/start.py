@@ -1,0 +1,34 @@
+"""How long a process needs before it does anything."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.systems import ROOT
+
+TIMES = 7
+
+IMPORT = """
+import time
+began = time.perf_counter()
+from scheduler import App, MutationContext, Scheduler
+print((time.perf_counter() - began) * 1000)
+"""
+
+
+def measure() -> dict[str, Any]:
+    """Medians in ms: the first import of what an app needs of `scheduler`, and all of `duestream --help`."""
+    imports, helps = [], []
+    program = str(Path(sys.executable).parent / "duestream")
+    for _ in range(TIMES):
+        imports.append(float(subprocess.check_output([sys.executable, "-c", IMPORT], cwd=ROOT)))
+        began = time.perf_counter()
+        subprocess.check_output([program, "--help"])
+        helps.append((time.perf_counter() - began) * 1000)
+    import_ms, help_ms = (round(statistics.median(times), 1) for times in (imports, helps))
+    return {"system": "duestream", "case": "start", "procs": 1, "import_ms": import_ms, "help_ms": help_ms}

@@ -1,0 +1,105 @@
+"""One connection that the commands of an event loop share: they leave in order, and are answered in order.
+
+A command costs a write and a future here; a connection of its own for each, a task that reads its reply and a timer
+that bounds it cost three times as much.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+import redis.asyncio
+from redis import exceptions
+
+MOST_BYTES: Final = 131_072
+"""What is larger takes a connection of its own: nothing small has to wait behind it."""
+
+_MOST_WAITING: Final = 64
+"""While the server is away no more pile up here: the pool's bound holds for the rest."""
+
+
+class Wire:
+    """A connection that was taken from a pool, and goes back when it is closed.
+
+    When it is lost, every command that waits for its reply gets a ConnectionError: they are safe to repeat.
+    """
+
+    def __init__(self, pool: redis.asyncio.ConnectionPool, connection: redis.asyncio.Connection) -> None:
+        self._pool = pool
+        self._connection = connection
+        # The client's own way to write waits until there is room, which nobody here has time for.
+        self._write = connection._writer.write  # type: ignore[union-attr]  # noqa: SLF001
+        self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._open = True
+        self._reader = asyncio.create_task(self._read())
+
+    @property
+    def usable(self) -> bool:
+        """Whether a command may be sent."""
+        return self._open and len(self._waiting) < _MOST_WAITING
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing will be sent any more."""
+        return not self._open
+
+    def send(self, packed: bytes) -> asyncio.Future[Any]:
+        """Send a command; the future has its reply, or the error with which the server refused it.
+
+        Raises:
+            ConnectionError: It was closed just now.
+        """
+        try:
+            self._write(packed)
+        except (RuntimeError, OSError) as error:  # uvloop's and asyncio's word for it
+            self.close()
+            raise exceptions.ConnectionError(f"the connection was closed: {error}") from error
+        reply = asyncio.get_running_loop().create_future()
+        self._waiting.append(reply)
+        return reply
+
+    def retire(self) -> None:
+        """Send nothing any more, and close once all is answered."""
+        self._open = False
+        if not self._waiting:
+            self.close()
+
+    def close(self) -> None:
+        """Close it now; what waits gets a ConnectionError."""
+        self._open = False
+        self._reader.cancel()
+
+    async def closed(self) -> None:
+        """Wait until the connection is the pool's again."""
+        await asyncio.wait([self._reader])
+
+    async def _read(self) -> None:
+        lost: Exception = exceptions.ConnectionError("the connection was given up")
+        try:
+            while self._open or self._waiting:
+                reply = await self._next()
+                future = self._waiting.popleft()
+                if not future.done():
+                    (future.set_exception if isinstance(reply, exceptions.ResponseError) else future.set_result)(reply)
+        except (exceptions.RedisError, OSError, IndexError) as error:  # IndexError: a reply that nobody asked for
+            lost = exceptions.ConnectionError(f"the connection was lost: {error}")
+        finally:
+            self._open = False
+            self._fail(lost)
+            await self._connection.disconnect(nowait=True)
+            await self._pool.release(self._connection)
+
+    async def _next(self) -> Any:
+        try:
+            return await self._connection.read_response()
+        except exceptions.ResponseError as refusal:
+            return refusal
+
+    def _fail(self, error: Exception) -> None:
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # who sent it may be gone: then it is nobody's
