@@ -19,7 +19,7 @@ import uvloop
 from scheduler import App, EmbeddedServer, Scheduler
 from scheduler.clients import async_client
 from scheduler.embedded import process
-from scheduler.keys import Keys
+from scheduler.keys import Keys, kind_of
 from scheduler.store import AsyncStore
 from tests import acl, leaks, servers
 from worker.connections import Connections
@@ -115,7 +115,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def namespace(url: str) -> Iterator[str]:
-    """A namespace of this test's own; afterwards no key is left, and none was written elsewhere."""
+    """A namespace of this test's own; afterwards no key is left, and none was there that keys.py does not know."""
     name = f"t-{secrets.token_hex(6)}"
     yield name
     with redis.Redis.from_url(url) as client:
@@ -123,6 +123,8 @@ def namespace(url: str) -> Iterator[str]:
         client.flushall()
     prefix = f"{{{name}}}:".encode()
     assert [key for key in keys if not key.startswith(prefix)] == []
+    names = [key.removeprefix(prefix).decode(errors="replace") for key in keys]
+    assert [name for name in names if kind_of(name) is None] == []
 
 
 @pytest.fixture

@@ -5,17 +5,14 @@ Most of a case is waiting for a lease to end, so all that were asked for are pla
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 
-from scheduler import EmbeddedServer
-from tests.conftest import ACCOUNT
+from tests.faults.beside import played
 from tests.faults.crash_points import PRODUCER_CASES, WORKER_CASES, Call, Crash, Step, play_producer, play_worker
 from tests.faults.stage import Stage
-from tests.faults.zygote import Zygote
 
 AT_ONCE = 8
 
@@ -30,33 +27,16 @@ Outcomes = dict[str, Future[None]]
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     """The cases of the selected tests, played at once."""
-    selected: list[str] = [
-        str(item.callspec.params["case"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.originalname == "test_crash_point"
-    ]
-    with (
-        request.config.stash[ACCOUNT].of_background_work(),
-        EmbeddedServer(tmp_path_factory.mktemp("server"), persistent=False) as server,
-        Zygote() as zygote,
-        ThreadPoolExecutor(AT_ONCE) as pool,
-    ):
-
-        def play(case: str) -> None:
-            folder = tmp_path_factory.mktemp("case")
-            _play(case, Stage(zygote, server.url, folder, f"c{secrets.token_hex(6)}"))
-
-        yield {case: pool.submit(play, case) for case in selected}
-        pool.shutdown(cancel_futures=True)
+    with played(request, tmp_path_factory, "test_crash_point", _play, {"": AT_ONCE}) as begun:
+        yield begun
 
 
 def _play(case: str, stage: Stage) -> None:
     part, crash = CASES[case]
-    with stage:
-        if isinstance(part, Step):
-            play_worker(stage, part, crash)
-        else:
-            play_producer(stage, part, crash)
+    if isinstance(part, Step):
+        play_worker(stage, part, crash)
+    else:
+        play_producer(stage, part, crash)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -6,18 +6,15 @@ All that were asked for are played beside each other: an outage is waiting.
 from __future__ import annotations
 
 import os
-import secrets
 import statistics
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 
-from scheduler import EmbeddedServer
-from tests.conftest import ACCOUNT
+from tests.faults.beside import played
 from tests.faults.outages import BACK_S, STEPS, Away, play_outage, step_named
 from tests.faults.stage import Stage
-from tests.faults.zygote import Zygote
 
 AT_ONCE = 8
 BUSY_S = 6.0
@@ -49,27 +46,18 @@ Outcomes = dict[str, Future[float]]
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     """The cases of the selected tests, played at once; each the seconds until work went on."""
-    selected: list[str] = [
-        str(item.callspec.params["case"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.originalname == "test_redis_away"
-    ]
-    with (
-        request.config.stash[ACCOUNT].of_background_work(),
-        EmbeddedServer(tmp_path_factory.mktemp("server"), persistent=False) as server,
-        Zygote() as zygote,
-        ThreadPoolExecutor(AT_ONCE) as short,
-        ThreadPoolExecutor(len(LONG)) as long,
-    ):
+    at_once = {"short": AT_ONCE, "long": len(LONG)}
+    with played(request, tmp_path_factory, "test_redis_away", _play, at_once, _line_of) as begun:
+        yield begun
 
-        def play(case: str) -> float:
-            name, away, seconds = CASES[case]
-            with Stage(zygote, server.url, tmp_path_factory.mktemp("case"), f"o{secrets.token_hex(6)}") as stage:
-                return play_outage(stage, step_named(name), away, seconds)
 
-        yield {case: (long if CASES[case] in LONG else short).submit(play, case) for case in selected}
-        for pool in (short, long):
-            pool.shutdown(cancel_futures=True)
+def _line_of(case: str) -> str:
+    return "long" if CASES[case] in LONG else "short"
+
+
+def _play(case: str, stage: Stage) -> float:
+    name, away, seconds = CASES[case]
+    return play_outage(stage, step_named(name), away, seconds)
 
 
 @pytest.mark.parametrize("case", CASES)

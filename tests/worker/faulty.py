@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import os
 import sys
@@ -112,24 +111,6 @@ def deposit_in_thread(ctx: BlockingMutationContext, folder: str, account: str, c
     else:
         ctx.db.patch(f"accounts:{account}", {"cents": balance["cents"] + cents})
     ctx.scheduler.run_after(0, note, folder)
-    return ctx.attempt
-
-
-@app.mutation
-def wait_in_thread(ctx: BlockingMutationContext, folder: str) -> int:
-    mark(folder, "wait_in_thread")
-    while ctx.attempt == 1 and not (Path(folder) / "release").exists():
-        time.sleep(0.01)
-    return ctx.attempt
-
-
-@app.mutation
-async def swallow(ctx: MutationContext, folder: str) -> int:
-    """Does not end when it is told to."""
-    mark(folder, "swallow")
-    while ctx.attempt == 1 and not (Path(folder) / "release").exists():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(0.01)
     return ctx.attempt
 
 

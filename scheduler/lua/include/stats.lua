@@ -1,4 +1,5 @@
--- Counters of functions. Damaged ones count no more: no job may wait for its end because of them.
+-- Counters of functions. Damaged ones count no more: no job may wait for its end because of them. Nor does what has no name, for
+-- its spec cannot be read.
 local counts = {}
 
 -- To be called before the first write: what comes after it cannot fail.
@@ -6,7 +7,7 @@ local function look_at_stats(name)
   if counts[name] ~= nil then
     return
   end
-  counts[name] = is_of('stats:' .. name, 'hash')
+  counts[name] = name ~= '' and is_of('stats:' .. name, 'hash')
   local found = counts[name] and redis.call('HMGET', NS .. 'stats:' .. name, 'success', 'failed', 'canceled', 'conflicts')
   for _, value in ipairs(found or {}) do
     counts[name] = counts[name] and (not value or (#value < 16 and value:match('^%d+$') ~= nil))
