@@ -237,6 +237,10 @@ class AsyncStore(AsyncRunner):
         await self.let_go()
         await self._given.aclose()
 
+    def __del__(self) -> None:
+        if self._wire is not None and not self._wire.is_closed:
+            self._wire.forget()
+
     async def let_go(self) -> None:
         """Give back what it took of the client."""
         await self.contact.close()

@@ -7,6 +7,7 @@ that bounds it cost three times as much.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Any, Final
 
@@ -18,6 +19,10 @@ MOST_BYTES: Final = 131_072
 
 _MOST_WAITING: Final = 64
 """While the server is away no more pile up here: the pool's bound holds for the rest."""
+
+
+_readers: set[asyncio.Task[None]] = set()
+"""An event loop alone does not keep its tasks alive."""
 
 
 class Wire:
@@ -34,6 +39,8 @@ class Wire:
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._open = True
         self._reader = asyncio.create_task(self._read())
+        _readers.add(self._reader)
+        self._reader.add_done_callback(_readers.discard)
 
     @property
     def usable(self) -> bool:
@@ -70,6 +77,11 @@ class Wire:
         """Close it now; what waits gets a ConnectionError."""
         self._open = False
         self._reader.cancel()
+
+    def forget(self) -> None:
+        """Close it, from whatever thread: whoever sent by it is gone without a word."""
+        with contextlib.suppress(RuntimeError):  # and so is the event loop
+            self._reader.get_loop().call_soon_threadsafe(self.close)
 
     async def closed(self) -> None:
         """Wait until the connection is the pool's again."""

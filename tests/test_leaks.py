@@ -17,7 +17,7 @@ import pytest
 from scheduler import App, NotOpen, Scheduler, SyncScheduler
 from scheduler.scheduling import Scheduling
 from tests import leaks
-from tests.conftest import ACCOUNT
+from tests.conftest import ACCOUNT, until
 from tests.leaks import Account
 from tests.worker.processes import wait_until
 from worker.connections import Connections
@@ -153,7 +153,12 @@ def test_one_that_is_collected_while_open_says_which(
 
 async def _forget(app: App, url: str) -> None:
     await Scheduler(app, url=url).open()
-    gc.collect()
+
+    def is_gone() -> bool:
+        gc.collect()
+        return len(asyncio.all_tasks()) == 1  # the reader of its connection has ended, too
+
+    await until(is_gone)
 
 
 async def test_a_worker_runs_once(app: App, url: str) -> None:

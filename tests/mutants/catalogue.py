@@ -96,8 +96,8 @@ MUTANTS = [
     base("the time is rounded down for delays", "math.ceil(micros / 1000)", "math.floor(micros / 1000)"),
     complete("no tombstone", "redis.call('PEXPIRE', status, TOMBSTONE_MS)", "redis.call('DEL', status)"),
     complete("tombstones stay", "redis.call('PEXPIRE', status, TOMBSTONE_MS)"),
-    complete("a tombstone keeps the spec", "redis.call('DEL', NS .. 'job:' .. id)"),
-    complete("a tombstone keeps the idempotency key", "redis.call('DEL', NS .. 'key:' .. key)"),
+    complete("a tombstone keeps the spec", "delete_key('job:' .. id)"),
+    complete("a tombstone keeps the idempotency key", "delete_key('key:' .. key)"),
     complete("no end is counted", "count(name, state, 1)"),
     stats("nothing is counted", "add_count('stats:' .. name, field, by)"),
     stats("damaged counters are counted", "if counts[name] then", "if true then"),
@@ -120,9 +120,6 @@ MUTANTS = [
     deliver("a counter for a token", "nonce .. ':' .. moment", "int(redis.call('INCR', NS .. 'counter'))", "schedule"),
     deliver("the nonce alone for a token", "nonce .. ':' .. moment", "nonce", "promote"),
     deliver("the status does not name the entry", "'token', token, 'entry', entry)", "'token', token)"),
-    gathered(
-        "entries stay pending", "redis.call('XACK', NS .. 'ready:' .. queue, GROUP, unpack(entries, first, last))"
-    ),
     gathered("entries stay", "redis.call('XDEL', NS .. 'ready:' .. queue, ...)"),
     gathered("entries stay pending", "redis.call('XACK', NS .. 'ready:' .. queue, GROUP, ...)"),
     gathered("the first thousand", "for first = 1, #list, CHUNK do", "for first = 1, 1 do"),
@@ -189,12 +186,12 @@ MUTANTS = [
         "local job = take_job()\n  drop_entry(job.queue, job.entry)\n",
     ),
     commit("acked in another stream", "drop_entry(job.queue, job.entry)", "drop_entry('default', job.entry)"),
-    commit("no children", "create(child, now, soon)"),
+    commit("no children", "create(child, now, soon, nonce)"),
     commit(
         "children in spite of a conflict",
         "word = check_reads(job)\n",
         "word = check_reads(job)\n  for _, at in ipairs(word == 'OK' and {} or job.children) do\n"
-        "    create(read_create(at), now, soon)\n  end\n",
+        "    create(read_create(at), now, soon, nonce)\n  end\n",
     ),
     commit("nothing is canceled", "withdraw(cancel[1], cancel[2], now, {})"),
     commit("a canceled action's child runs", "job.id == '' and child.parent or ''", "''"),
@@ -437,7 +434,7 @@ MUTANTS = [
     death("all deaths are kept", "math.max(1, #lines - MOST_DEATHS + 1)", "1", "redeliver"),
     death("earlier deaths are forgotten", "(died or '')", "('')", "redeliver"),
     redeliver("who died is not told", "'died', add_death(one.died, now, one.worker)", "'died', ''"),
-    expire("who died is not told", ", 'died', one.died }", " }"),
+    expire("who died is not told", "{ 'died', one.died }", "{}"),
     leave(
         "deliveries go with the worker", "deliver(queue, fields.job,", "local _ = (function() end)(queue, fields.job,"
     ),

@@ -10,7 +10,9 @@ local function int(number)
   local text = digits[number]
   if not text then
     text = string.format('%.0f', number)
-    digits[number] = text
+    if number == number then -- damaged data may hold what is no number
+      digits[number] = text
+    end
   end
   return text
 end
