@@ -21,7 +21,7 @@ local TOMBSTONE_MS = 600 * 1000
 local now = read_clock()
 local limit = tonumber(ARGV[2])
 local after = ARGV[3] == '' and '-inf' or '(' .. ARGV[3]
-local till = now - (tonumber(redis.call('HGET', NS .. 'settings', 'keep_ms') or '') or DEFAULT_KEEP_MS)
+local till = now - (whole(redis.call('HGET', NS .. 'settings', 'keep_ms')) or DEFAULT_KEEP_MS)
 local gone = redis.call('ZRANGEBYSCORE', NS .. 'expiry', '-inf', int(now), 'LIMIT', 0, limit)
 local chosen = {}
 for _, id in ipairs(gone) do
@@ -57,7 +57,7 @@ for _, state in ipairs(STATES) do
   kept = kept + redis.call('ZCARD', NS .. 'done:' .. state)
   heads[state] = redis.call('ZRANGE', NS .. 'done:' .. state, 0, limit - 1, 'WITHSCORES')
 end
-local most = tonumber(redis.call('HGET', NS .. 'settings', 'keep_count') or '') or DEFAULT_KEEP_COUNT
+local most = whole(redis.call('HGET', NS .. 'settings', 'keep_count')) or DEFAULT_KEEP_COUNT
 local at = { success = 1, failed = 1, canceled = 1 }
 while kept > most and #gone < limit do
   local oldest = nil

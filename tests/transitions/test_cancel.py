@@ -158,3 +158,12 @@ def test_a_damaged_job_keeps_no_other_from_being_canceled(world: World, key: str
     world.break_key(f"{key}:{damaged}" if key in ("status", "job") else key)
     assert world.cancel(damaged, sound) == [CancelOutcome(outcome), CancelOutcome.CANCELED]
     assert world.state(sound) == "canceled"
+
+
+@pytest.mark.parametrize("entry", ["garbage", "1-", "99999999999999999999999-1", "1-99999999999999999999999", ""])
+def test_a_damaged_entry_leaves_nothing_half_done(world: World, entry: str) -> None:
+    """C6.3: the server refused it after the first write, and neither job was listed."""
+    damaged, sound = world.schedule(), world.schedule(delay=9)
+    world.command("HSET", world.keys.status(damaged), "entry", entry)
+    assert world.cancel(damaged, sound) == [CancelOutcome.CANCELED] * 2
+    assert set(world.command("ZRANGE", world.key("done:canceled"), 0, -1)) == {damaged.encode(), sound.encode()}

@@ -490,3 +490,12 @@ def test_a_child_keeps_the_time_that_was_asked_for_and_its_place(world: World) -
     assert world.run(transitions.promote("p", 1000, 10, world.now)).moved == 1
     assert world.ready() == [waiting, child.id]
     assert world.store.execute("PTTL", world.store.keys.job(child.id)) == -1
+
+
+def test_a_damaged_entry_of_what_it_cancels_leaves_nothing_half_done(world: World) -> None:
+    """C6.3: the server refused it after the first write, and what it had scheduled was delivered without a spec."""
+    damaged, delivery = world.schedule(delay=9), world.deliver()
+    world.command("HSET", world.keys.status(damaged), "entry", "garbage")
+    child = world.request(parent=delivery.job_id)
+    assert world.commit(delivery, children=[child], cancels=[damaged]) is Word.OK
+    assert [world.state(one) for one in (damaged, child.id, delivery.job_id)] == ["canceled", "pending", "success"]

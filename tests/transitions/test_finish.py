@@ -171,7 +171,11 @@ def test_a_damaged_mailbox_keeps_no_job_from_its_end(world: World) -> None:
     assert world.mail("m") == [delivery.job_id]
 
 
-def test_settings_that_are_no_number(world: World) -> None:
-    # C5.3, C6.3: damaged settings must not stop a write half-way.
-    world.command("HSET", world.key("settings"), "keep_ms", "soon")
-    assert world.finish(world.begin()) is Word.OK
+@pytest.mark.parametrize("value", ["soon", "inf", "nan", "-5"])
+@pytest.mark.parametrize("setting", ["keep_ms", f"keep_ms:{NAME}"])
+def test_settings_that_are_no_number(world: World, setting: str, value: str) -> None:
+    # C5.3, C6.3: damaged settings must not stop a write half-way, and count as not set.
+    world.command("HSET", world.key("settings"), setting, value)
+    delivery = world.begin()
+    assert world.finish(delivery) is Word.OK
+    assert (world.state(delivery.job_id), world.exists("expiry")) == ("success", 0)

@@ -11,6 +11,7 @@ from tests.transitions.conftest import NAME, NOW, World
 
 KEEP = 1000
 TEN_MINUTES = 600_000
+WEEK = 7 * 24 * 3600 * 1000
 
 
 def ended(world: World, count: int, state: str = "success") -> list[str]:
@@ -220,6 +221,16 @@ def test_settings_that_are_no_number(world: World) -> None:
     ended(world, 1)
     world.command("HSET", world.key("settings"), "keep_count", "many")
     assert world.run(transitions.prune(10, world.now + KEEP))[:2] == (1, False)
+
+
+@pytest.mark.parametrize("setting", ["keep_ms", "keep_count"])
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e9", "-5", "many", "9" * 20])
+def test_settings_that_no_deployment_wrote(world: World, setting: str, value: str) -> None:
+    """C5.3: infinity was a number to the script, and no record went any more."""
+    ended(world, 1)
+    world.command("HSET", world.key("settings"), setting, value)
+    assert world.run(transitions.prune(10, world.now + WEEK - 1))[:2] == (0, False)
+    assert world.run(transitions.prune(10, world.now + WEEK)) == (1, False, world.now)
 
 
 @pytest.mark.parametrize("key", ["expiry", "done:success", "done:failed", "settings"])

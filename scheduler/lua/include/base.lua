@@ -39,3 +39,9 @@ local function is_of(name, kind)
   local found = redis.call('TYPE', NS .. name).ok
   return found == kind or found == 'none'
 end
+
+-- A setting or a number of ms as duestream writes it; nil where there is none, and where it is damaged: 'inf' and 'nan' are
+-- numbers to Lua, and no time.
+local function whole(text)
+  return text and #text < 20 and text:match('^%d+$') and tonumber(text) or nil
+end

@@ -8,8 +8,8 @@ local kept, kept_apart = {}, {}
 local function keep_ms(name)
   if not kept[name] then
     local found = redis.call('HMGET', NS .. 'settings', 'keep_ms:' .. name, 'keep_ms')
-    kept[name] = tonumber(found[1] or '') or tonumber(found[2] or '') or DEFAULT_KEEP_MS
-    kept_apart[name] = tonumber(found[1] or '') ~= nil
+    kept[name] = whole(found[1]) or whole(found[2]) or DEFAULT_KEEP_MS
+    kept_apart[name] = whole(found[1]) ~= nil
   end
   return kept[name]
 end
