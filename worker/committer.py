@@ -135,16 +135,19 @@ class _Answered:
         return False
 
     def set_result(self, word: Word, /) -> None:
-        try:
-            self._answered(self._held, word)
-        except Exception:  # noqa: BLE001  a bug of ours must not stop the others
-            _log.exception("job_id=%s: its answer was not taken", self._held.delivery.job_id)
+        self._tell(word)
 
     def set_exception(self, error: BaseException, /) -> None:
         """The lease runs out, and the delivery comes back: nothing is lost, and nothing happened."""
         held = self._held
         _log.error("not committed job_id=%s function=%s", held.delivery.job_id, held.name, exc_info=error)
-        self._answered(held, Word.LOST)
+        self._tell(Word.LOST)
+
+    def _tell(self, word: Word) -> None:
+        try:
+            self._answered(self._held, word)
+        except Exception:  # noqa: BLE001  a bug of ours must not stop the others
+            _log.exception("job_id=%s: its answer was not taken", self._held.delivery.job_id)
 
 
 def _commit_bytes(commit: Commit) -> int:

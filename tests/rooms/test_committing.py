@@ -61,6 +61,36 @@ async def test_what_was_committed_stays_so_when_the_catalog_cannot_be_read(error
     assert list(answers.values()) == words
 
 
+class Refusing:
+    """Refuses whatever is sent."""
+
+    async def run(self, transition: Transition[Any]) -> list[Word]:
+        raise OSError("the disk is full")
+
+
+@pytest.mark.parametrize("answer", [Word.OK, Word.LOST])
+async def test_whoever_does_not_take_its_answer_keeps_no_other_from_its_own(answer: Word) -> None:
+    """After a refusal the others of the call, and what waited behind it, were never answered."""
+    answered: list[str] = []
+
+    async def refresh() -> None:
+        """Nothing to learn."""
+
+    def take(held: Held, word: Word) -> None:
+        assert word is answer
+        answered.append(held.delivery.job_id)
+        if held.delivery.job_id in ("job-0", "job-200"):
+            raise ValueError("a bug")
+
+    persistence = Answering([Word.OK] * 300) if answer is Word.OK else Refusing()
+    committer = Committer(persistence, "w1", refresh, None, take, max_deliveries=5)  # type: ignore[arg-type]
+    for number in range(300):
+        one = commit(number)._replace(writes=())
+        committer.commit(Held(one.delivery, None), one)
+    await committer.drain()
+    assert answered == [f"job-{number}" for number in range(300)]
+
+
 async def test_an_index_that_came_meanwhile_is_no_conflict(
     app: App, scheduler: Scheduler, start_worker: StartWorker, look: AsyncStore
 ) -> None:
