@@ -61,7 +61,7 @@ class Batcher(Generic[T, R]):
     def hand(self, item: T, receiver: Receiver[R]) -> None:
         """Hand over an item; `receiver` gets its reply."""
         self._waiting.append((item, receiver))
-        if self._flusher is None:
+        if self._flusher is None or self._flusher.cancelling():  # whoever cancels all tasks cancels this one, too
             self._flusher = asyncio.create_task(self._flush())
 
     async def drain(self) -> None:
@@ -74,7 +74,8 @@ class Batcher(Generic[T, R]):
             while self._waiting:
                 await self._settle(self._take())
         finally:
-            self._flusher = None
+            if self._flusher is asyncio.current_task():
+                self._flusher = None
 
     async def _settle(self, batch: list[tuple[T, Receiver[R]]]) -> None:
         try:

@@ -75,6 +75,24 @@ async def test_cancelling_one_that_waits_harms_no_other() -> None:
     assert wire.calls == [[1, 2]]  # the item is not taken back
 
 
+async def test_what_comes_after_all_tasks_were_cancelled_is_sent() -> None:
+    """It was left to the call that was being cancelled, and nobody sent it."""
+    wire = Wire()
+    wire.gate.clear()
+    batcher = Batcher(wire.send, 10)
+    batcher.submit(1)
+    while not wire.calls:
+        await asyncio.sleep(0)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    later = batcher.submit(2)
+    wire.gate.set()
+    async with asyncio.timeout(5):
+        assert await later == 4
+    assert wire.calls == [[1], [2]]
+    await batcher.drain()
+
+
 async def test_drain_waits_for_all_and_returns_when_there_is_nothing() -> None:
     wire = Wire()
     batcher = Batcher(wire.send, 1)
