@@ -21,6 +21,7 @@ from worker.handlers import Handlers
 from worker.joblog import log_answer, log_retry
 from worker.lease import Lease
 from worker.outcome import Again, InTurn, Next, Nothing, after_conflict, after_stale, after_transient, give_back
+from worker.pace import Pace
 from worker.places import Places
 
 _log = logging.getLogger("duestream.worker")
@@ -76,15 +77,17 @@ class Flow:
         places = stations.places
         self._waiting, self._again, self._lanes, self._room = places.waiting, places.again, places.lanes, places.room
         self._running = 0
+        self._pace = Pace(concurrency)
 
     def free_places(self) -> int:
         """How many more deliveries may be claimed; none where it is 0 or less.
 
         Ended handlers whose commit is on the wire leave room for others, up to as many again. So do those that wait for
-        their turn: that costs nothing, and jobs that want other documents go on.
+        their turn: that costs nothing, and jobs that want other documents go on. What will be started at once is
+        claimed ahead.
         """
-        held = len(self._lease) - min(len(self._lanes), _MOST_IN_LANES)
-        return min(self._concurrency - self._running - len(self._waiting), 2 * self._concurrency - held)
+        held, ahead = len(self._lease) - min(len(self._lanes), _MOST_IN_LANES), self._pace.ahead()
+        return ahead + min(self._concurrency - self._running - len(self._waiting), 2 * self._concurrency - held)
 
     # From the claim to the handler
 
@@ -149,6 +152,7 @@ class Flow:
             follows = Nothing()  # the lease runs out, and the delivery comes back or the action fails
         if not held.abandoned:
             self._running -= 1
+            self._pace.ended()
             self.follow(held, follows)
 
     # From the handler to the record
@@ -159,7 +163,9 @@ class Flow:
             case Commit(state=state, value=value) | Finish(state=state, value=value):
                 held.failure = JobError.unpack(value) if state == JobState.FAILED else None
                 if isinstance(follows, Commit):
-                    self._committer.commit(held, follows._replace(written_ms=self._clock.now_ms()))
+                    if follows.written_ms is None:
+                        follows = follows._replace(written_ms=self._clock.now_ms())
+                    self._committer.commit(held, follows)
                 else:
                     self._committer.finish(held, follows)
             case Retry():

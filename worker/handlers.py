@@ -55,4 +55,5 @@ class Handlers:
         held.contended = transaction.contended
         if transaction.conflicted and held.interruption is None:
             held.conflicts += 1
-        return after_mutation(held, ended, transaction, transient_of(self._app, held.function))
+        transient = transient_of(self._app, held.function)
+        return after_mutation(held, ended, transaction, transient, now_ms=self._host.producer.clock.now_ms())

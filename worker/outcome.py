@@ -56,15 +56,19 @@ def after_mutation(
     transaction: Transaction | Effects | None,
     transient: tuple[type[Exception], ...],
     jitter: Jitter = jittered_ms,
+    now_ms: int | None = None,
 ) -> Next:
-    """A mutation ends in a commit, of its success or of its failure, or it runs again."""
+    """A mutation ends in a commit, of its success or of its failure, or it runs again.
+
+    `now_ms` is Redis time, where it is at hand.
+    """
+    if isinstance(ended, Returned) and transaction is not None and not transaction.conflicted:
+        return _commit(held, JobState.SUCCESS, ended.value, transaction, written_ms=now_ms)
     if isinstance(ended, Interrupted):
         return _after_interruption(held, ended.reason, transaction)
     if isinstance(ended, Conflicted) or (transaction is not None and transaction.conflicted):
         return after_conflict(held, jitter)
     match ended:
-        case Returned(value) if transaction is not None:
-            return _commit(held, JobState.SUCCESS, value, transaction)
         case Died(how):
             return after_transient(held, jitter)._replace(key=held.key, death=death_error(held, how).pack())
         case Raised() | Failed() if _is_outage(ended):
@@ -214,12 +218,20 @@ def _storable(text: str) -> str:
 
 
 def _commit(
-    held: Held, state: JobState, value: bytes, transaction: Transaction | Effects | None, *, effects: bool = True
+    held: Held,
+    state: JobState,
+    value: bytes,
+    transaction: Transaction | Effects | None,
+    *,
+    effects: bool = True,
+    written_ms: int | None = None,
 ) -> Commit:
     delivery, attempt = held.delivery, held.attempt
     if delivery.attempt != attempt:
         delivery = delivery._replace(attempt=attempt)
-    commit = Commit(delivery, held.name, held.key, held.elapsed_ms(), state, value, conflicts=held.conflicts)
+    commit = Commit(
+        delivery, held.name, held.key, held.elapsed_ms(), state, value, conflicts=held.conflicts, written_ms=written_ms
+    )
     if transaction is None:
         return commit
     return transaction.with_effects(commit) if effects else transaction.with_reads(commit)

@@ -69,5 +69,6 @@ def check(app: App, url: str, settings: WorkerSettings) -> None:
 
 
 def _admission(app: App, settings: WorkerSettings) -> Steps[None]:
+    safety = settings.safety(app)  # which may refuse, before anything is asked
     yield ("PING",)  # what refuses the credentials does so here
-    yield from admit_worker(Keys(app.namespace).prefix, settings.safety(app), settings.replica_wait_ms)
+    yield from admit_worker(Keys(app.namespace).prefix, safety, settings.replica_wait_ms)

@@ -9,7 +9,7 @@ import socket
 from dataclasses import dataclass, field
 
 from scheduler.app import App
-from scheduler.durability import DurabilityName, Safety, check_durability, check_replicas
+from scheduler.durability import DurabilityName, Safety, check_app_replicas, check_durability, check_replicas
 from scheduler.errors import InvalidOption
 from scheduler.leases import DEFAULT_LEASE_MS, DEFAULT_MAX_DELIVERIES
 from scheduler.settings import DEFAULT_QUEUE, check_flag, check_queue
@@ -76,9 +76,13 @@ class WorkerSettings:
             check_replicas(self.replicas)
 
     def safety(self, app: App) -> Safety:
-        """How safe the acks of an app's actions must be: as said here, else as the app says."""
+        """How safe the acks of an app's actions must be: as said here, else as the app says.
+
+        Raises:
+            InvalidOption: Replicas are asked for that nobody would wait for.
+        """
         durability = app.durability if self.durability is None else check_durability(self.durability)
-        replicas = app.replicas if self.replicas is None else self.replicas
+        replicas = app.replicas if self.replicas is None else check_app_replicas(self.replicas, durability)
         return Safety(durability, replicas, self.vouch_fsync)
 
     @property

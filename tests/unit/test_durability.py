@@ -82,3 +82,13 @@ def test_what_a_worker_says_goes_before_what_the_app_says() -> None:
 @pytest.mark.parametrize(("lease_ms", "wait_ms"), [(1_000, 100), (10_000, 1_000), (3_600_000, 1_000)])
 def test_replicas_have_a_tenth_of_a_lease_and_a_second_at_most(lease_ms: int, wait_ms: int) -> None:
     assert WorkerSettings(lease_ms=lease_ms).replica_wait_ms == wait_ms
+
+
+def test_a_worker_too_waits_for_replicas_with_replica_alone() -> None:
+    # C7.2
+    with pytest.raises(InvalidOption, match=r"^replicas: goes with durability='replica' alone, got 2 with 'memory'$"):
+        WorkerSettings(replicas=2).safety(App("shop"))
+    assert WorkerSettings(replicas=2, durability="replica").safety(App("shop")).replicas == 2
+    assert (
+        WorkerSettings(durability="memory").safety(App("shop", durability="replica", replicas=2)).durability == "memory"
+    )
