@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 from scheduler.attempts import TIMEOUT_S
 from scheduler.errors import InvalidUrl
-from scheduler.punctual import CONNECT_TIMEOUT_S, PUNCTUAL
+from scheduler.punctual import CONNECT_TIMEOUT_S, PUNCTUAL, PunctualParser, PunctualPool
 from scheduler.refusals import ServerError
 
 READER_NAME = "duestream-reader"
@@ -55,8 +55,8 @@ def reader_client(url: str, connected: Callable[[int], None]) -> redis.asyncio.R
 def blocking_client(url: str) -> redis.Redis:
     """The blocking twin of `async_client`; its connections keep to the time that a store gives them."""
     with _reading_url():
-        pool = redis.BlockingConnectionPool.from_url(
-            url, timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, **_options(url)
+        pool = PunctualPool.from_url(
+            url, retry=Retry(NoBackoff(), 0), socket_timeout=TIMEOUT_S, parser_class=PunctualParser, **_options(url)
         )
         _check_url(url, pool)
     pool.connection_class = PUNCTUAL.get(pool.connection_class, pool.connection_class)

@@ -55,12 +55,14 @@ class Patience(NamedTuple):
         factor: Of the time before a silence counts; for commands sent again and again on a slow network.
         bytes: Of the request: it may take its time on the way.
         stretch: Let a large request have more than `within_s` on a slow network.
+        arrived: Differs when more has come by the connection: a reply that is on its way is late, not lost.
     """
 
     within_s: float
     factor: float = 1.0
     bytes: int = 0
     stretch: bool = False
+    arrived: Callable[[], object] = lambda: None
 
     @property
     def unasked_s(self) -> float:
@@ -201,14 +203,18 @@ class Contact:
         allowed_s = patience.bytes / _SLOWEST_BYTES_PER_S
         deadline += allowed_s if patience.stretch else 0
         await asyncio.wait([sent], timeout=min(allowed_s, deadline - clock()))
+        alive = False
         while not sent.done():
-            if clock() >= deadline:
-                raise TimeoutError
-            if await self._is_alive(sent, deadline):
+            if clock() >= deadline:  # what is left of a reply on a slow way would hold up those behind it
+                raise Silence("the reply was too long on its way") if alive else TimeoutError
+            arrived = patience.arrived()
+            if alive := await self._is_alive(sent, deadline):
                 grace_s = _GRACE_S * patience.factor + allowed_s
                 await asyncio.wait([sent], timeout=min(grace_s, deadline - clock()))
                 if not sent.done() and clock() < deadline:
-                    raise Silence("no reply on a connection, while a fresh one has answered")
+                    if patience.arrived() == arrived:
+                        raise Silence("no reply on a connection, while a fresh one has answered")
+                    await asyncio.wait([sent], timeout=min(patience.unasked_s, deadline - clock()))
 
     async def blocked_reply(
         self, sent: asyncio.Task[T], within_s: float, nudge: Callable[[], Awaitable[None]] | None = None

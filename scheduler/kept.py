@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections import deque
 from typing import Any, Final, cast
 
@@ -24,6 +26,7 @@ class Kept:
         self._pool = pool
         self._most = most
         self._idle: deque[Any] = deque()
+        self._wanting: deque[None] = deque()
 
     def ask(self, packed: bytes) -> Any:
         """Send a command and return its reply, or raise the error with which the server refused it.
@@ -59,7 +62,7 @@ class Kept:
             try:
                 connection = self._idle.pop()
             except IndexError:  # or another thread was faster
-                return cast("Any", self._pool).get_connection()
+                return self._from_pool()
             if _is_alive(connection):
                 return connection
             self.throw_away(connection)
@@ -68,13 +71,29 @@ class Kept:
         """Take back a connection that is at rest."""
         if len(self._idle) < self._most:
             self._idle.append(connection)
+            if self._wanting:
+                self._hand_over()
         else:
             self._pool.release(connection)
+
+    def _from_pool(self) -> Any:
+        """Where all are in use, wait for the next that any thread gives back."""
+        self._wanting.append(None)
+        try:
+            self._hand_over()  # one that was given back before anybody could know
+            return cast("Any", self._pool).get_connection()
+        finally:
+            self._wanting.pop()
+
+    def _hand_over(self) -> None:
+        with contextlib.suppress(IndexError):
+            self._pool.release(self._idle.pop())
 
     def throw_away(self, connection: Any) -> None:
         """Take back a connection of which nobody knows what comes next."""
         connection.disconnect()
-        self._pool.release(connection)
+        if connection.pid == os.getpid():  # after a fork the pool begins anew, and knows nothing of it
+            self._pool.release(connection)
 
 
 class Line:
@@ -135,8 +154,13 @@ _LOST: Final = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 
 
 def _is_alive(connection: Any) -> bool:
-    """Whether it is connected, and nothing came that nobody asked for: an end, or the rest of something."""
+    """Whether it is this process's, and connected, and nothing came that nobody asked for: an end, or the rest of
+    something."""
     try:
-        return connection._sock is not None and not connection.can_read(timeout=0)  # noqa: SLF001
+        return (
+            connection._sock is not None  # noqa: SLF001
+            and connection.pid == os.getpid()  # a fork would read what its parent has asked for
+            and not connection.can_read(timeout=0)
+        )
     except _LOST:
         return False

@@ -186,11 +186,12 @@ class AsyncStore(AsyncRunner):
             sending = asyncio.ensure_future(self._by_connection(pack_command(command)))
             return await self.contact.blocked_reply(sending, attempt.left_s, nudge)
         packed = pack_command(command)
-        patience = self._patience(attempt, len(packed), factor)
         wire = self._wire
         if wire is None or not wire.usable or len(packed) > MOST_BYTES:
-            return await self.contact.reply(asyncio.ensure_future(self._by_connection(packed)), patience)
+            sending = asyncio.ensure_future(self._by_connection(packed))
+            return await self.contact.reply(sending, self._patience(attempt, len(packed), factor))
         try:
+            patience = self._patience(attempt, len(packed), factor, wire.arrived)
             return await self.contact.prompt_reply(wire.send(packed), patience)
         except Silence:
             wire.close()
@@ -216,8 +217,8 @@ class AsyncStore(AsyncRunner):
             await pool.release(connection)
         return reply
 
-    def _patience(self, attempt: Attempt, size: int, factor: float = 1.0) -> Patience:
-        return Patience(attempt.left_s, attempt.patience * factor, size, not self._limit.patient)
+    def _patience(self, attempt: Attempt, size: int, factor: float = 1.0, *arrived: Callable[[], object]) -> Patience:
+        return Patience(attempt.left_s, attempt.patience * factor, size, not self._limit.patient, *arrived)
 
     async def command(self, *command: Any) -> Any:
         try:
@@ -281,39 +282,38 @@ class BlockingStore:
             those before have been applied then.
         """
         line = self._kept.line()
-        flying: deque[tuple[Transition[T], Attempt]] = deque()
+        flying: deque[Transition[T]] = deque()
         try:
             while (transition := self._next(coming, line, flying)) is not None:
-                flying.append((transition, next(self._limit.attempts())))
+                flying.append(transition)
                 if not self.fake:
-                    with within(flying[-1][1].share_s):
+                    with within(next(self._limit.attempts()).share_s):
                         line.send(pack_command(self._called(transition)))
                 if len(flying) == _MOST_AHEAD:
-                    yield self._finish(line, *flying.popleft())
+                    yield self._finish(line, flying.popleft())
             while flying:
-                yield self._finish(line, *flying.popleft())
+                yield self._finish(line, flying.popleft())
         finally:
             line.close()
 
-    def _next(
-        self, coming: Iterator[Transition[T]], line: Line, flying: deque[tuple[Transition[T], Attempt]]
-    ) -> Transition[T] | None:
+    def _next(self, coming: Iterator[Transition[T]], line: Line, flying: deque[Transition[T]]) -> Transition[T] | None:
         try:
             return next(coming, None)
         except Exception:
             while flying:
-                self._finish(line, *flying.popleft())
+                self._finish(line, flying.popleft())
             raise
 
-    def _finish(self, line: Line, transition: Transition[T], attempt: Attempt) -> T:
+    def _finish(self, line: Line, transition: Transition[T]) -> T:
         if self.fake:
             return self.run(transition)
+        attempt = next(self._limit.attempts())  # from now on: the time that went by before was not the server's
         try:
-            with within(attempt.share_s):
+            with within(attempt.share_s, attempt.left_s):
                 reply = line.receive()
         except (*CONNECTION_LOST, ServerError):
-            left = attempt.left_s if self._limit.patient else None
-            return self._run(transition, replace(self._limit, timeout_s=left))
+            limit = replace(self._limit, timeout_s=attempt.left_s) if self._limit.patient else self._limit
+            return self._run(transition, limit)
         return transition.read(reply)
 
     def _run(self, transition: Transition[T], limit: Limit) -> T:
@@ -343,7 +343,7 @@ class BlockingStore:
     def _execute(self, command: tuple[Any, ...], limit: Limit) -> Any:
         for attempt in limit.attempts():
             try:
-                return self._send(attempt.share_s, command)
+                return self._send(attempt.share_s, command, attempt.left_s)
             except (*CONNECTION_LOST, ServerError) as error:
                 if isinstance(error, exceptions.ReadOnlyError):
                     self._kept.drop()
@@ -365,8 +365,8 @@ class BlockingStore:
         except (*CONNECTION_LOST, ServerError) as error:
             self.sort(error)
 
-    def _send(self, within_s: float, command: Any) -> Any:
-        with within(within_s):
+    def _send(self, within_s: float, command: Any, whole_s: float | None = None) -> Any:
+        with within(within_s, whole_s):
             if self.fake:
                 return cast("Any", self._client).execute_command(*command)
             return self._kept.ask(pack_command(command))

@@ -36,8 +36,11 @@ class Wire:
         self._connection = connection
         # The client's own way to write waits until there is room, which nobody here has time for.
         self._write = connection._writer.write  # type: ignore[union-attr]  # noqa: SLF001
+        self._is_closing = connection._writer.transport.is_closing  # type: ignore[union-attr]  # noqa: SLF001
         self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._answered = 0
         self._open = True
+        self._given_up = self._reading = False
         self._reader = asyncio.create_task(self._read())
         _readers.add(self._reader)
         self._reader.add_done_callback(_readers.discard)
@@ -59,6 +62,8 @@ class Wire:
             ConnectionError: It was closed just now.
         """
         try:
+            if self._is_closing():  # asyncio would take it, and complain in its log
+                raise ConnectionResetError("it is closing")
             self._write(packed)
         except (RuntimeError, OSError) as error:  # uvloop's and asyncio's word for it
             self.close()
@@ -67,16 +72,27 @@ class Wire:
         self._waiting.append(reply)
         return reply
 
+    def arrived(self) -> object:
+        """Differs when more has come by it, be it a part of a reply."""
+        return self._answered, self._connection._parser._reader.len()  # type: ignore[attr-defined]  # noqa: SLF001
+
     def retire(self) -> None:
-        """Send nothing any more, and close once all is answered."""
+        """Send nothing any more, and close once all is answered that anybody waits for."""
         self._open = False
-        if not self._waiting:
+        for future in self._waiting:
+            future.add_done_callback(self._close_unless_awaited)
+        self._close_unless_awaited()
+
+    def _close_unless_awaited(self, _: asyncio.Future[Any] | None = None) -> None:
+        if all(future.done() for future in self._waiting):
             self.close()
 
     def close(self) -> None:
-        """Close it now; what waits gets a ConnectionError."""
-        self._open = False
-        self._reader.cancel()
+        """Close it now; what waits gets a ConnectionError. Twice is once."""
+        self._open, self._given_up = False, True
+        if self._reading:  # before it began to read, and while it gives the connection back, a cancel would lose that
+            self._reading = False
+            self._reader.cancel()
 
     def forget(self) -> None:
         """Close it, from whatever thread: whoever sent by it is gone without a word."""
@@ -89,16 +105,18 @@ class Wire:
 
     async def _read(self) -> None:
         lost: Exception = exceptions.ConnectionError("the connection was given up")
+        self._reading = True
         try:
-            while self._open or self._waiting:
+            while not self._given_up and (self._open or self._waiting):
                 reply = await self._next()
                 future = self._waiting.popleft()
+                self._answered += 1
                 if not future.done():
                     (future.set_exception if isinstance(reply, exceptions.ResponseError) else future.set_result)(reply)
         except (exceptions.RedisError, OSError, IndexError) as error:  # IndexError: a reply that nobody asked for
             lost = exceptions.ConnectionError(f"the connection was lost: {error}")
         finally:
-            self._open = False
+            self._open = self._reading = False
             self._fail(lost)
             await self._connection.disconnect(nowait=True)
             await self._pool.release(self._connection)

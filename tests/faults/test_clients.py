@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,8 +24,10 @@ from scheduler import (
     SyncScheduler,
     Unavailable,
 )
+from scheduler.call import Call
 from scheduler.errors import NotOpen
 from scheduler.function import Function
+from scheduler.operations import BATCH_JOBS
 from tests.conftest import StartWorker, until
 from tests.faults.outages import Away
 from tests.faults.proxy import Proxy
@@ -234,3 +236,33 @@ def test_parent_and_child_of_a_fork_make_different_ids() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert len(set(printed.stdout.split())) == 2
+
+
+async def test_a_reply_that_trickles_in_ends_a_call_in_its_time_too(
+    face: Face, proxy: Proxy, scheduler: Scheduler, app: App
+) -> None:
+    # Each piece had the whole time.
+    @app.mutation(name="large")
+    async def large(ctx: MutationContext, text: str) -> None: ...
+
+    job_id = await scheduler.run_after(60_000, large, "x" * 1_000_000)
+    proxy.throttle(200_000)
+    await fail(face, "get", job_id)
+    proxy.throttle(None)
+    assert (await face("get", job_id)).id == job_id
+
+
+def test_the_time_in_which_the_next_calls_are_made_is_not_the_servers(
+    app: App, proxy: Proxy, f: Function[Any, ..., Any, Any]
+) -> None:
+    # C2.11: a batch whose reply was lost meanwhile had no time left to be sent again.
+    def calls() -> Iterator[Call]:
+        yield from [f.after(0)] * BATCH_JOBS
+        time.sleep(TIMEOUT_S * 1.5)
+        yield f.after(0)
+
+    rule = proxy.add(Rule(Fault.CUT_AFTER, "schedule"))
+    with SyncScheduler(app, url=proxy.url, timeout=TIMEOUT_S) as scheduler:
+        assert len(scheduler.schedule_many(calls())) == BATCH_JOBS + 1
+        assert rule.struck
+        assert scheduler.count() == BATCH_JOBS + 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from scheduler import contact
 from scheduler.attempts import Limit
 from scheduler.contact import Contact, Patience, Silence
-from tests.conftest import until
+from tests.conftest import DEADLINE_S, until
 
 
 class Server:
@@ -142,6 +144,16 @@ async def test_a_large_request_may_take_its_time(server: Server) -> None:
     reply, sent = server.send()
     asyncio.get_running_loop().call_later(1.2, reply.set_result, "large")
     assert await server.wait(sent, 5, size=500_000) == "large"
+
+
+async def test_a_reply_of_which_more_and_more_comes_is_late_and_not_lost(server: Server) -> None:
+    server.answers = True
+    reply, sent = server.send()
+    pieces = itertools.count()
+    asyncio.get_running_loop().call_later(1.5, reply.set_result, "large")
+    patience = Patience(DEADLINE_S, arrived=lambda: next(pieces))
+    wait: Any = server.contact.prompt_reply if server.shared else server.contact.reply
+    assert await wait(sent, patience) == "large"
 
 
 async def test_an_error_of_the_server_is_a_reply(server: Server) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +17,7 @@ from scheduler.script_call import Transition
 from scheduler.scripts import Script
 from scheduler.store import BlockingStore
 from tests.acl import administer
+from tests.conftest import DEADLINE_S, until
 
 ECHO = Script("echo", "return ARGV[1]", "e" * 40, "return ARGV[1]")
 REFUSE = Script("refuse", "return redis.error_reply('WRONGTYPE no')", "f" * 40, "")
@@ -112,4 +116,62 @@ def test_a_server_that_is_away_is_told_within_the_time() -> None:
         with pytest.raises(Unavailable):
             list(store.run_all(iter([echo("a"), echo("b")])))
     finally:
+        store.close()
+
+
+FORK = """
+import os, sys
+from scheduler.clients import blocking_client
+from scheduler.keys import Keys
+from scheduler.store import BlockingStore
+
+store = BlockingStore(Keys("_"), blocking_client(sys.argv[1]), timeout_s=5)
+store.command("PING")
+told, tells = os.pipe()
+child = os.fork()
+if not child:
+    assert store.command("ECHO", "child") == b"child"
+    store.close()
+    os.write(tells, b".")
+    os._exit(0)
+os.close(tells)
+assert os.read(told, 1) == b"."
+assert store._kept._idle[0].can_read(0) is False
+assert store.command("ECHO", "parent") == b"parent"
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_fork_takes_connections_of_its_own_and_closes_none_of_its_parents(url: str) -> None:
+    # They would read each other's replies.
+    found = subprocess.run([sys.executable, "-c", FORK, url], capture_output=True, text=True, timeout=60, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+async def test_who_waits_for_a_connection_gets_the_next_that_is_given_back(url: str) -> None:
+    # It was kept at hand for others, and whoever waited for it waited on.
+    store = BlockingStore(Keys("_"), blocking_client(f"{url}?max_connections=2"), timeout_s=DEADLINE_S)
+    kept = store._kept
+    taken, replies = [kept.take(), kept.take()], list[bytes]()
+    waiting = threading.Thread(target=lambda: replies.append(store.command("PING")))
+    waiting.start()
+    try:
+        await until(lambda: bool(kept._wanting))
+        kept.give(taken.pop())
+        await until(lambda: replies == [b"PONG"])
+    finally:
+        kept.give(taken.pop())
+        waiting.join()
+        store.close()
+
+
+def test_the_wait_for_a_connection_is_a_part_of_the_time(url: str) -> None:
+    store = BlockingStore(Keys("_"), blocking_client(f"{url}?max_connections=1"), timeout_s=0.4)
+    taken, started = store._kept.take(), time.monotonic()
+    try:
+        with pytest.raises(Unavailable):
+            store.command("PING")
+        assert time.monotonic() - started < 3
+    finally:
+        store._kept.give(taken)
         store.close()
