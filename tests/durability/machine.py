@@ -53,6 +53,13 @@ class Machine:
         """It comes back with what is on the disk."""
         self._server.start()
 
+    def recover(self) -> None:
+        """It comes back after a power cut, and writes its file anew: what was torn must not be read a second time."""
+        self.start()
+        with redis.Redis.from_url(self.url) as client:
+            client.bgrewriteaof()
+            wait_until(lambda: _is_written(client), what="the end of the rewrite")
+
     def crash(self) -> None:
         """The process dies and comes back; the machine stays."""
         self.kill()
@@ -62,11 +69,16 @@ class Machine:
         """The machine goes down, and comes back with the first `kept` bytes of the file."""
         self.kill()
         os.truncate(self.journal(), kept)
-        self.start()
+        self.recover()
 
     def stop(self) -> None:
         self._server.stop()
         self._folder.cleanup()
+
+
+def _is_written(client: redis.Redis) -> bool:
+    persistence: Any = client.info("persistence")
+    return not persistence["aof_rewrite_in_progress"] and not persistence["aof_rewrite_scheduled"]
 
 
 class Pair:
