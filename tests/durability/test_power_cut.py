@@ -301,15 +301,21 @@ async def effects_of(client: Scheduler, shop: Shop, job_id: str) -> list[bool]:
     ]
 
 
-async def test_a_cut_through_a_script_leaves_all_of_it_or_nothing(make_machine: MakeMachine, shop: Shop) -> None:
-    # C6.3, C7.1: a commit of a document, a mark, a child, a result and an ack.
-    machine = make_machine("always")
+async def commit_and_die(machine: Machine, shop: Shop) -> tuple[str, int]:
+    """An order is placed and taken, and the server is gone; returns it, and how much was written before it was taken."""
     async with Scheduler(shop.app, url=machine.url) as client:
         job_id = await client.run_after(0, shop.order, 1)
         before = machine.written()
         async with running(shop.app, machine.url, WorkerSettings()):
             await client.result(job_id, timeout=10)
     await asyncio.to_thread(machine.kill)
+    return job_id, before
+
+
+async def test_a_cut_through_a_script_leaves_all_of_it_or_nothing(make_machine: MakeMachine, shop: Shop) -> None:
+    # C6.3, C7.1: a commit of a document, a mark, a child, a result and an ack.
+    machine = make_machine("always")
+    job_id, before = await commit_and_die(machine, shop)
     whole = machine.journal().read_bytes()
     found = []
     for kept in [*range(before, len(whole), max(1, (len(whole) - before) // 12)), len(whole)]:
@@ -327,12 +333,7 @@ async def test_a_cut_through_a_script_leaves_all_of_it_or_nothing(make_machine: 
 async def test_what_was_torn_is_not_read_a_second_time(make_machine: MakeMachine, shop: Shop) -> None:
     # C7.1: Redis 7.0 and 8.2 leave the beginning of a torn step in the file, so it is written anew.
     machine = make_machine("always")
-    async with Scheduler(shop.app, url=machine.url) as client:
-        job_id = await client.run_after(0, shop.order, 1)
-        before = machine.written()
-        async with running(shop.app, machine.url, WorkerSettings()):
-            await client.result(job_id, timeout=10)
-    await asyncio.to_thread(machine.kill)
+    job_id, before = await commit_and_die(machine, shop)
     commit = machine.journal().read_bytes().index(b"doc:marks:", before)
     os.truncate(machine.journal(), commit)
     await asyncio.to_thread(machine.recover)
