@@ -302,7 +302,7 @@ async def effects_of(client: Scheduler, shop: Shop, job_id: str) -> list[bool]:
 
 
 async def commit_and_die(machine: Machine, shop: Shop) -> tuple[str, int]:
-    """An order is placed and taken, and the server is gone; returns it, and how much was written before it was taken."""
+    """An order is placed and done, and the server is gone; returns it, and how much was written before it began."""
     async with Scheduler(shop.app, url=machine.url) as client:
         job_id = await client.run_after(0, shop.order, 1)
         before = machine.written()
