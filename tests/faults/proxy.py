@@ -20,7 +20,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.faults.relay import Relay, Switches
@@ -47,7 +47,6 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._switches = Switches()
         self._relays: set[Relay] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
         self._connections = 0
         self._silent = False
@@ -198,9 +197,6 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(work(), self._loop).result(_ANSWER_S)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         self._connections += 1
         number, parts = self._connections, urlsplit(self._upstream)
         try:
@@ -231,8 +227,9 @@ class Proxy:
 
     async def _stop(self) -> None:
         await self._unlisten()
-        while self._tasks:
+        # All of the loop, not only ours: what the listener took a moment ago is a task of the loop's own yet.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
             for relay in self._relays:
                 relay.stop()
-            await asyncio.wait(self._tasks, timeout=_STOP_S)  # one that was being accepted is a relay by then
+            await asyncio.wait(others, timeout=_STOP_S)  # one that was being accepted is a relay by then
         await asyncio.sleep(0)  # what was aborted is closed by the loop's next turn
