@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults.chaos.workload import POISONED
+from tests.faults.chaos.workload import POISONED, REFUSED
 from tests.worker.processes import ROOT, wait_until
 
 END_S = 20.0
@@ -119,7 +119,8 @@ class Crew:
         """Exits that nobody asked for: neither killed by us, nor poisoned, nor told to leave and gone with 0."""
         with self._lock:
             ended = [one for one in self._born if one.code is not None and not one.doomed]
-        wrong = [one for one in ended if one.code != POISONED and not (one.slot is None and self._left(one))]
+        right = [one for one in ended if one.code == POISONED or _has_no_replica(one)]
+        wrong = [one for one in ended if one not in right and not (one.slot is None and self._left(one))]
         return [f"worker {one.pid} ended with {one.code}" for one in wrong]
 
     def _left(self, member: Member) -> bool:
@@ -180,3 +181,8 @@ class Crew:
                     os.kill(member.pid, number)
                 except ProcessLookupError:  # it has ended this moment: the nursery will say so
                     return
+
+
+def _has_no_replica(member: Member) -> bool:
+    """Whether it came to a primary that a failover had left without a replica, and did not start (C7.2)."""
+    return member.code == REFUSED and "too few replicas" in member.log.read_text(errors="replace")

@@ -12,8 +12,10 @@ import json
 import os
 import selectors
 import signal
+import sys
 from typing import Any, NoReturn
 
+from scheduler.errors import ConfigurationError
 from tests.faults.chaos import workload
 from worker import logs, process
 from worker.serving import serve
@@ -86,7 +88,11 @@ def _live(wanted: dict[str, Any]) -> NoReturn:
     os.closerange(3, 256)
     logs.configure(0, as_json=False)
     settings = WorkerSettings(**wanted["settings"])
-    process.run(lambda stop: serve(workload.app, wanted["url"], settings, stop))
+    try:
+        process.run(lambda stop: serve(workload.app, wanted["url"], settings, stop))
+    except ConfigurationError as refusal:  # said in one line, as the command line does
+        sys.stderr.write(f"error: {refusal}\n")
+        process.leave(workload.REFUSED)
     process.leave(0)
 
 

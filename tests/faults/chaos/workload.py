@@ -27,7 +27,7 @@ from tests.serializability import lists
 LOG, SERVER = "CHAOS_LOG", "CHAOS_SERVER"
 """The environment variables that name the file of the first lines, and the server's url."""
 
-POISONED = 9
+POISONED, REFUSED = 9, 10
 """The exit code of a worker that a poisoned job took down."""
 
 app = App("chaos")
