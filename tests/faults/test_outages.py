@@ -1,4 +1,4 @@
-"""Redis away for a second at each step, for half a minute at some, and for as long as `make outage` says.
+"""Redis away at each step: for a second, for half a minute, and for as long as `make outage` says.
 
 All that were asked for are played beside each other: an outage is waiting.
 """
@@ -16,30 +16,29 @@ from tests.faults.beside import played
 from tests.faults.outages import BACK_S, STEPS, Away, play_outage, step_named
 from tests.faults.stage import Stage
 
-AT_ONCE = 8
+AT_ONCE = {"short": 8, "long": 20}
 BUSY_S = 18.0
-"""What busy cores may add to `BACK_S` in one case, where eight workers start at once; the median of all has no such
+"""What busy cores may add to `BACK_S` in one case, where many workers start at once; the median of all has no such
 allowance."""
 
 Case = tuple[str, Away, float]
 
-SHORT: list[Case] = [(step.name, away, 1.0) for step in STEPS for away in (Away.REFUSED, Away.SILENT)] + [
-    (name, Away.STILL, 1.0) for name in ("claim", "begin", "commit with children", "renew", "promote")
-]
-LENGTHS_S = [30.0, *map(float, os.environ.get("OUTAGE_S", "").split())]
-LONG: list[Case] = [
-    (name, away, seconds)
-    for seconds in LENGTHS_S
-    for name, away in [
-        ("claim", Away.SILENT),
-        ("claim", Away.REFUSED),
-        ("commit of a success", Away.SILENT),
-        ("commit with children", Away.STILL),
-        ("begin", Away.REFUSED),
-        ("renew", Away.SILENT),
+SHORT_S = 1.0
+LENGTHS_S = [SHORT_S, 30.0, *map(float, os.environ.get("OUTAGE_S", "").split())]
+STILL_AT = ("claim", "begin", "commit with children", "renew", "promote")
+
+
+def _cases(seconds: float) -> list[Case]:
+    return [(step.name, away, seconds) for step in STEPS for away in (Away.REFUSED, Away.SILENT)] + [
+        (name, Away.STILL, seconds) for name in STILL_AT
     ]
-]
-CASES = {f"{name}: {away} for {seconds:g} s": (name, away, seconds) for name, away, seconds in SHORT + LONG}
+
+
+CASES = {
+    f"{name}: {away} for {seconds:g} s": (name, away, seconds)
+    for length in LENGTHS_S
+    for name, away, seconds in _cases(length)
+}
 
 Outcomes = dict[str, Future[float]]
 
@@ -47,13 +46,12 @@ Outcomes = dict[str, Future[float]]
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     """The cases of the selected tests, played at once; each the seconds until work went on."""
-    at_once = {"short": AT_ONCE, "long": len(LONG)}
-    with played(request, tmp_path_factory, "test_redis_away", _play, at_once, _line_of) as begun:
+    with played(request, tmp_path_factory, "test_redis_away", _play, AT_ONCE, _line_of) as begun:
         yield begun
 
 
 def _line_of(case: str) -> str:
-    return "long" if CASES[case] in LONG else "short"
+    return "short" if CASES[case][2] == SHORT_S else "long"
 
 
 def _play(case: str, stage: Stage) -> float:
