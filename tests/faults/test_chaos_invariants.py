@@ -242,7 +242,7 @@ def test_an_unanswered_call_may_have_made_a_job_or_none() -> None:
 
 
 def at_rest() -> Rest:
-    worker = Footprint(1, 20, 6)
+    worker = Footprint(1, 20, 6, ["loop"] * 9)
     return Rest(
         prefix="{chaos}:", left={"{chaos}:running": 0}, before=[worker], after=[worker], memory_before=1_000_000,
         memory_after=1_040_000, workers=4, keys={
@@ -281,8 +281,9 @@ def test_a_sound_rest() -> None:
         lambda r: with_key(r, "{chaos}:status:LOST", "hash", -1),
         lambda r: replace(r, memory_after=1_050_001),
         lambda r: replace(r, connections=["id=7"]),
-        lambda r: replace(r, after=[Footprint(1, 37, 6)]),
-        lambda r: replace(r, after=[Footprint(1, 20, 27)]),
+        lambda r: replace(r, after=[Footprint(1, 37, 6, ["loop"] * 9)]),
+        lambda r: replace(r, after=[Footprint(1, 20, 27, ["loop"] * 9)]),
+        lambda r: replace(r, after=[Footprint(1, 20, 6, ["loop"] * 26)]),
         lambda r: replace(r, orphans=["process 7"]),
         lambda r: replace(r, exits=["worker 7 ended with 1"]),
         lambda r: replace(r, complaints=["a traceback"]),

@@ -24,6 +24,9 @@ FOLDER = ROOT / "build" / "chaos"
 OWN_CLOCK = "valkey-9"
 """The server that takes a clock of its own."""
 
+FORGETS = "valkey-9"
+"""The server that cuts off what a power cut has torn in its file."""
+
 console = Console(highlight=False, soft_wrap=True, width=120)
 
 
@@ -50,7 +53,7 @@ def main(seed: int | None, long: bool, schedule: Path | None, server: str, scale
     again = f"make chaos SEED={seed}" if schedule is None else f"make chaos SCHEDULE={schedule}"
     again += (" LONG=1" if long else "") + f" SERVER={server}"
     console.print(f"{again}    ({folder.relative_to(ROOT)}/schedule.jsonl)")
-    places = [Place(servers.program(server), faketime, folder / f"{number}-{phase.name}")
+    places = [Place(servers.program(server), faketime, folder / f"{number}-{phase.name}", rewrites=server != FORGETS)
               for number, phase in enumerate(phases)]  # fmt: skip
     chosen = [(phase, place) for phase, place in zip(phases, places, strict=True) if only in (None, phase.name)]
     started = time.monotonic()

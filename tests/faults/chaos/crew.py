@@ -99,6 +99,14 @@ class Crew:
         member.stopped = False
         self._send(member, signal.SIGCONT)
 
+    def tasks(self, member: Member) -> list[str]:
+        """What the tasks of one that is going run, at this moment."""
+        path = _tasks_of(member.log)
+        path.unlink(missing_ok=True)
+        self._send(member, signal.SIGUSR1)
+        wait_until(path.exists, END_S, f"the tasks of worker {member.pid}")
+        return path.read_text().splitlines()
+
     def dismiss(self, member: Member, *, replace: bool = True) -> None:
         """TERM; with `replace` another starts at once, as in a rolling update."""
         with self._lock:
@@ -152,7 +160,7 @@ class Crew:
         with self._lock:
             log = self._folder / f"worker-{len(self._born) + len(self._unborn) + 1:04}.log"
             self._unborn.append((slot, log))
-            wanted = {"url": self._url, "log": str(log), "settings": self._settings}
+            wanted = {"url": self._url, "log": str(log), "tasks": str(_tasks_of(log)), "settings": self._settings}
             assert self._nursery.stdin is not None
             self._nursery.stdin.write(json.dumps(wanted).encode() + b"\n")
             self._nursery.stdin.flush()
@@ -181,6 +189,10 @@ class Crew:
                     os.kill(member.pid, number)
                 except ProcessLookupError:  # it has ended this moment: the nursery will say so
                     return
+
+
+def _tasks_of(log: Path) -> Path:
+    return log.with_suffix(".tasks")
 
 
 def _has_no_replica(member: Member) -> bool:

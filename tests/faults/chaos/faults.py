@@ -135,6 +135,10 @@ class PowerCut(Restart):
         world.details["bytes lost in power cuts"] += world.server.cut_power(self.timed.pick)
         return True
 
+    def undo(self, world: World) -> bool:
+        world.server.recover()
+        return True
+
 
 class Failover(Fault):
     """Redis dies, and its replica takes its place; a new replica is made for the next time."""

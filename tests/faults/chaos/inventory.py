@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from scheduler import transitions
 from scheduler.clients import blocking_client
 from scheduler.keys import GROUP, Keys
 from scheduler.store import BlockingStore
+from tests.faults.chaos.crew import Crew
 from tests.faults.chaos.invariants.rest import Footprint
 from tests.faults.chaos.server import OURS
 from tests.worker.processes import wait_until
@@ -57,10 +58,14 @@ def _batches(names: Iterable[bytes]) -> Iterator[list[bytes]]:
     yield batch
 
 
-def footprint(pid: int) -> Footprint:
-    """What a process has open."""
+def footprints(crew: Crew) -> list[Footprint]:
+    """What each worker has open."""
+    return [_footprint(member.pid, crew.tasks(member)) for member in crew.alive()]
+
+
+def _footprint(pid: int, tasks: Sequence[str]) -> Footprint:
     process = Path("/proc") / str(pid)
-    return Footprint(pid, len(list((process / "fd").iterdir())), len(list((process / "task").iterdir())))
+    return Footprint(pid, len(list((process / "fd").iterdir())), len(list((process / "task").iterdir())), tasks)
 
 
 def processes_with(variable: str) -> list[str]:

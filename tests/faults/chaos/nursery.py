@@ -7,12 +7,14 @@ When its input ends it kills those that are left, and ends.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
 import selectors
 import signal
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from scheduler.errors import ConfigurationError
@@ -87,6 +89,7 @@ def _live(wanted: dict[str, Any]) -> NoReturn:
         os.dup2(old, new)
     os.closerange(3, 256)
     logs.configure(0, as_json=False)
+    signal.signal(signal.SIGUSR1, lambda *_: _list_tasks(Path(wanted["tasks"])))
     settings = WorkerSettings(**wanted["settings"])
     try:
         process.run(lambda stop: serve(workload.app, wanted["url"], settings, stop))
@@ -94,6 +97,14 @@ def _live(wanted: dict[str, Any]) -> NoReturn:
         sys.stderr.write(f"error: {refusal}\n")
         process.leave(workload.REFUSED)
     process.leave(0)
+
+
+def _list_tasks(path: Path) -> None:
+    """Write what the worker's tasks run, one a line."""
+    running = [task.get_coro() for task in asyncio.all_tasks()]
+    new = path.with_suffix(".new")
+    new.write_text("".join(f"{getattr(one, '__qualname__', one)}\n" for one in running))
+    new.replace(path)
 
 
 if __name__ == "__main__":

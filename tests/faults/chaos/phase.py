@@ -38,6 +38,10 @@ POISONS, POISON_S = 1, 40
 
 SYNC = {columns.FSYNC: "always", columns.POWER_CUT: "everysec", columns.REPLICA: "everysec", columns.QUIET: "always"}
 DURABILITY = {columns.FSYNC: "fsync", columns.POWER_CUT: "memory", columns.REPLICA: "replica", columns.QUIET: "fsync"}
+REWRITES = {columns.FSYNC: {"auto-aof-rewrite-percentage": "100", "auto-aof-rewrite-min-size": "8mb"}}
+"""Where a server's file may be replaced while it grows, as on any server in production: a kill strikes that as well,
+and a restart does not read all that has ever been. Where power is cut it may not, for the file is what is cut.
+"""
 PROMISES = {columns.QUIET: columns.FSYNC}
 LEFT_S = 5.0
 """What belongs to a worker has to notice its death within so long."""
@@ -65,11 +69,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a phase runs: the server's program, the library that fakes its clock, a folder of its own."""
+    """Where a phase runs: the server's program, the library that fakes its clock, a folder of its own; and whether
+    that server's file has to be written anew after a power cut.
+    """
 
     program: Path
     faketime: Path | None
     folder: Path
+    rewrites: bool
 
 
 def run(phase: Phase, place: Place, tell: Callable[[str], None]) -> Outcome:
@@ -83,7 +90,7 @@ def run(phase: Phase, place: Place, tell: Callable[[str], None]) -> Outcome:
         drained_s = _break(phase, world, tell)
         tell(f"{phase.name}: drained after {drained_s:.1f} s")
         rest.left = inventory.sizes(world.server.admin, keys)
-        rest.after = [inventory.footprint(one.pid) for one in crew.alive()]
+        rest.after = inventory.footprints(crew)
         crew.dismiss_all()
         books = _read(phase, place, world, ledger)
         _look(world, rest, place)
@@ -97,12 +104,14 @@ def run(phase: Phase, place: Place, tell: Callable[[str], None]) -> Outcome:
 
 
 def _set_up(phase: Phase, place: Place, ledger: Ledger, keys: Keys, opened: ExitStack) -> World:
-    config = {"appendfsync": SYNC[phase.name]}
+    config = {"appendfsync": SYNC[phase.name], **REWRITES.get(phase.name, {})}
 
     def add_server(primary: Server | None = None) -> Server:
         folder = place.folder / f"server-{len(list(place.folder.glob('server-*')))}"
         following = {"replicaof": f"{HOST} {primary.port}"} if primary is not None else {}
-        return opened.enter_context(Server(place.program, folder, config | following, place.faketime))
+        return opened.enter_context(
+            Server(place.program, folder, config | following, place.faketime, rewrites=place.rewrites)
+        )
 
     place.folder.mkdir(parents=True)
     server = add_server()
@@ -138,7 +147,7 @@ def _warm_up(world: World, rest: Rest) -> None:
     """Open the accounts; what is there then is what must be there in the end."""
     with SyncScheduler(app, url=world.server.url) as scheduler:
         scheduler.result(scheduler.run_after(0, open_accounts, ACCOUNTS, OPENING), timeout=20)
-    rest.before = [inventory.footprint(one.pid) for one in world.crew.alive()]
+    rest.before = inventory.footprints(world.crew)
     rest.memory_before = inventory.settled_memory(world.server.admin)
     rest.memory_stats.append(inventory.memory_stats(world.server.admin))
 

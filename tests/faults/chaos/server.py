@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import redis
 
+from tests.worker.processes import wait_until
+
 HOST = "127.0.0.1"
 START_S = 20.0
 OURS = "chaos"
@@ -37,9 +39,18 @@ class Server:
         folder: Its data, log and clock.
         config: Directives besides our own.
         faketime: The library that gives it a clock of its own, None to leave it that of the machine.
+        rewrites: Whether its file is written anew after a power cut, as docs/durability.md asks of all but Valkey 9.
     """
 
-    def __init__(self, program: Path, folder: Path, config: Mapping[str, str], faketime: Path | None = None) -> None:
+    def __init__(
+        self,
+        program: Path,
+        folder: Path,
+        config: Mapping[str, str],
+        faketime: Path | None = None,
+        *,
+        rewrites: bool = False,
+    ) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
         self.port = _free_port()
@@ -57,6 +68,7 @@ class Server:
             }
         self.process: subprocess.Popen[bytes] | None = None
         self.admin: Any = redis.Redis(HOST, self.port, socket_timeout=5, protocol=2, client_name=OURS)
+        self._rewrites = rewrites
         self._sizes: deque[tuple[float, int]] = deque(maxlen=round(SYNC_S / _SAMPLE_S))
         self._sampler: threading.Thread | None = None
         self._over = threading.Event()
@@ -98,7 +110,7 @@ class Server:
         `everysec` had the file synced at some moment of that second: where, `pick` says, down to the byte.
         """
         self.kill()
-        file = max(self.folder.glob("appendonlydir/*.incr.aof"))
+        (file,) = self.folder.glob("appendonlydir/*.incr.aof")
         written = file.stat().st_size
         since = time.monotonic() - SYNC_S
         synced = min([size for at, size in list(self._sizes) if at >= since] + [written])
@@ -106,6 +118,14 @@ class Server:
         os.truncate(file, kept)
         self._sizes.clear()
         return written - kept
+
+    def recover(self) -> None:
+        """Start it after a power cut."""
+        self.start()
+        if self._rewrites:
+            self.admin.bgrewriteaof()
+            wait_until(self._is_written, what="the end of the rewrite")
+            self._sizes.clear()
 
     def follows(self) -> bool:
         """Whether it is a replica that has all that its primary has sent."""
@@ -156,6 +176,11 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _is_written(self) -> bool:
+        found = self.admin.info("persistence")
+        under_way = found["aof_rewrite_in_progress"] or found["aof_rewrite_scheduled"]
+        return not under_way and len(list(_existing(self.folder))) == 1
 
     def _answers(self) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -10,17 +11,18 @@ from tests.faults.chaos.books import Books
 from tests.faults.chaos.invariants.finding import Finding
 
 MEMORY_SHARE = 0.05
-SPARE_FILES, SPARE_THREADS = 16, 20
+SPARE_FILES, SPARE_THREADS, SPARE_TASKS = 16, 20, 16
 """How much more a worker may have open at the end than any had at first: what as many jobs need as it takes at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a process has open."""
+    """What a process has open, and what its tasks run."""
 
     pid: int
     files: int
     threads: int
+    tasks: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -107,15 +109,24 @@ def _connections(rest: Rest) -> Finding:
 
 
 def _footprints(before: Sequence[Footprint], after: Sequence[Footprint]) -> Finding:
-    finding = Finding(6, "no worker has gathered files or threads")
-    files, threads = max(one.files for one in before), max(one.threads for one in before)
+    finding = Finding(6, "no worker has gathered files, threads or tasks")
+    files, threads, tasks = (max(counts) for counts in zip(*map(_counts, before), strict=True))
     for one in after:
-        held = one.files <= files + SPARE_FILES and one.threads <= threads + SPARE_THREADS
+        held = (
+            one.files <= files + SPARE_FILES
+            and one.threads <= threads + SPARE_THREADS
+            and len(one.tasks) <= tasks + SPARE_TASKS
+        )
         finding.check(
             held,
-            f"worker {one.pid} has {one.files} files and {one.threads} threads; at first {files}, {threads}",
+            f"worker {one.pid} has {one.files} files, {one.threads} threads, {len(one.tasks)} tasks;"
+            f" at first {files}, {threads}, {tasks}; most tasks run {Counter(one.tasks).most_common(3)}",
         )
     return finding
+
+
+def _counts(one: Footprint) -> tuple[int, int, int]:
+    return one.files, one.threads, len(one.tasks)
 
 
 def _processes(rest: Rest) -> Finding:
