@@ -30,7 +30,7 @@ DRAIN_S = 4.0
 PAYLOAD = 91
 """With its number and what MessagePack says of both a job then has 100 bytes of arguments."""
 
-FEWEST, MOST = 4_000, 120_000
+FEWEST, MOST = 20_000, 200_000
 OURS = ("duestream", "raw", "redis_py")
 
 

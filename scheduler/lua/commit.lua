@@ -141,6 +141,16 @@ local function check_effects(job)
   end
 end
 
+-- What is gathered are ends and starts of jobs. Documents are written at once.
+local function looks_at_jobs(job)
+  for _, at in ipairs(job.reads) do
+    if ARGV[at] ~= 'doc' then
+      return true
+    end
+  end
+  return #job.children > 0 or #job.cancels > 0
+end
+
 -- Word. Nothing of the job is written before it is OK.
 local function check(job)
   local word = check_fence(job)
@@ -154,7 +164,9 @@ local function check(job)
   if job.plain then
     return word
   end
-  write_gathered() -- it sees what earlier ones of the call did
+  if looks_at_jobs(job) then
+    write_gathered() -- it sees what earlier ones of the call did
+  end
   word = check_reads(job)
   if word == 'OK' then
     check_effects(job)
