@@ -82,37 +82,35 @@ class Promoter:
             while True:
                 try:
                     lead = await self.step()
+                    if self._woken and not lead.leads:
+                        await self._give_token_back()
                 except Unavailable as error:
                     self.leads = False
                     await self._outage.wait(error)
                     continue
                 self._outage.over()
-                if self._woken and not lead.leads:
-                    await self._give_token_back()
-                self._woken = False
-                await (self._sleep(lead) if lead.leads else self._follow(lead))
+                self._woken = await (self._sleep(lead) if lead.leads else self._follow(lead))
         finally:
             self.leads = False
             if self._listening is not None:
                 await end(self._listening)
 
-    async def _sleep(self, lead: Lead) -> None:
-        """Until the next job is due, an earlier one is scheduled, or the lease wants renewal."""
+    async def _sleep(self, lead: Lead) -> bool:
+        """Until the next job is due, an earlier one is scheduled, or the lease wants renewal; whether a token came."""
         left_s = (
             self._rest_s if lead.next_due_ms is None else min(self._rest_s, (lead.next_due_ms - lead.now_ms) / 1000)
         )
         if self._listening is not None and self._listens_to != self._store.keys.wake:
             await end(self._listening)  # it leads already; a token that is lost here was for nobody else
             self._listening = None
-        self._woken = await self._hear(self._store.keys.wake, left_s)
+        return await self._hear(self._store.keys.wake, left_s)
 
-    async def _follow(self, lead: Lead) -> None:
-        """Until the leader's lease is over or it has left."""
+    async def _follow(self, lead: Lead) -> bool:
+        """Until the leader's lease is over or it has left; whether a token came that was for the leader."""
         wake, key = self._store.keys.wake, self._store.keys.succession
         if self._listening is not None and self._listens_to == wake:
             key = wake  # from when it led; not ended, for a token may be on its way
-        if await self._hear(key, max(0.01, lead.lease_left_ms / 1000)) and key == wake:
-            await self._give_token_back()
+        return await self._hear(key, max(0.01, lead.lease_left_ms / 1000)) and key == wake
 
     async def _hear(self, key: str, left_s: float) -> bool:
         """Listen to a key for `left_s` seconds at most; whether a token came.

@@ -213,12 +213,27 @@ def test_doctored_books_are_reported(name: str) -> None:
 
 def test_after_a_power_cut_less_is_promised() -> None:
     # C7.1, C7.2: accepted calls and results may be gone, an action may run once more for each cut; nothing else may.
-    lost = replace(without_job(without_job(sound(), "Q"), "U"), promise=columns.POWER_CUT, struck=1)
+    lost = replace(without_job(without_job(sound(), "Q"), "U"), promise=columns.POWER_CUT, struck=[NOW + 7])
     lost = replace(lost, lines=[one for one in lost.lines if one.job_id != "Q"])
     assert violations(with_lines(lost, START)) == []
     assert {one for one, _ in violations(with_lines(lost, START, START))} == {3}
     assert {one for one, _ in violations(with_document(lost, "marks", "C", {"times": 2}))} == {2}
     assert {one for one, _ in violations(with_lines(replace(lost, promise=columns.REPLICA), START))} == {3}
+
+
+def test_an_action_that_was_running_when_the_power_was_cut() -> None:
+    # C7.2: what it had been told by then may be gone, and it may run beside a second start of itself.
+    cut = replace(sound(), promise=columns.POWER_CUT, struck=[NOW + 7])
+    moves = {key: one for key, one in cut.documents["moves"].items() if key != "A"}
+    money_back = {"a0": 70, "a1": 130}
+    gone = replace(without_job(cut, "AN"), documents={**cut.documents, "moves": moves}, accounts=money_back)
+    assert violations(gone) == []
+    assert {one for one, _ in violations(replace(gone, struck=[NOW + 10]))} == {1}
+    twice = replace(cut, jobs={**cut.jobs, "AC2": replace(cut.jobs["AC"], id=JobId("AC2"))})
+    twice = with_document(with_document(twice, "marks", "AC2", {"times": 1}), "counters", "hot", {"count": 3})
+    twice = replace(twice, ended={**twice.ended, "AC2": [JobState.SUCCESS]})
+    assert {one for one, _ in violations(twice)} == {4}
+    assert violations(with_lines(twice, Line("A", 2, "start", ""))) == []
 
 
 def test_a_clock_that_was_off() -> None:

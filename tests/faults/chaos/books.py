@@ -44,7 +44,7 @@ class Books:
         changed: Records that were seen in two of them.
         lines: The actions' log.
         shifts: When the server's clock was off.
-        struck: How many faults could lose what the server had accepted.
+        struck: When faults struck that could lose what the server had accepted, in epoch ms.
     """
 
     promise: str
@@ -59,7 +59,7 @@ class Books:
     changed: Sequence[str]
     lines: Sequence[Line]
     shifts: Sequence[Shift] = ()
-    struck: int = 0
+    struck: Sequence[int] = ()
 
     @property
     def keeps_all(self) -> bool:
@@ -69,6 +69,13 @@ class Books:
     def clock_was_off(self, time_ms: int) -> bool:
         """Whether a time was read from the server's clock while it was off."""
         return any(shift.covers(time_ms) for shift in self.shifts)
+
+    def may_have_lost_of(self, action: Job) -> bool:
+        """Whether such a fault struck in the time of an action: then what it did by then may be gone, though it was
+        told that it was accepted, and it may have been started again (C7.2).
+        """
+        started_ms, ended_ms = action.created_time, action.completed_time
+        return any(started_ms <= at and (ended_ms is None or at <= ended_ms) for at in self.struck)
 
     def of(self, *names: str, state: JobState | None = None) -> Iterator[Job]:
         """The jobs of some functions, in one state if it is given."""
@@ -85,7 +92,7 @@ TABLES = ("marks", "counters", "moves", "receipts", "forgotten", "lists")
 
 def read(
     scheduler: SyncScheduler, server: Any, promise: str, opening: Mapping[str, int], ledger: Ledger, log: Path,
-    shifts: Sequence[Shift], struck: int,
+    shifts: Sequence[Shift], struck: Sequence[int],
 ) -> Books:  # fmt: skip
     """Read the books of a phase whose workers have ended."""
     keys = Keys(app.namespace)

@@ -132,6 +132,7 @@ class PowerCut(Restart):
     """Redis' machine loses its power: up to the last second of the file is gone."""
 
     def inject(self, world: World) -> bool:
+        world.losses_ms.append(round(time.time() * 1000))
         world.details["bytes lost in power cuts"] += world.server.cut_power(self.timed.pick)
         return True
 
@@ -147,6 +148,7 @@ class Failover(Fault):
         replica = world.replica
         if replica is None or not replica.follows():
             return False
+        world.losses_ms.append(round(time.time() * 1000))
         world.server.kill()
         return True
 

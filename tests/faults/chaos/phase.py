@@ -147,6 +147,7 @@ def _warm_up(world: World, rest: Rest) -> None:
     """Open the accounts; what is there then is what must be there in the end."""
     with SyncScheduler(app, url=world.server.url) as scheduler:
         scheduler.result(scheduler.run_after(0, open_accounts, ACCOUNTS, OPENING), timeout=20)
+    world.server.sync()
     rest.before = inventory.footprints(world.crew)
     rest.memory_before = inventory.settled_memory(world.server.admin)
     rest.memory_stats.append(inventory.memory_stats(world.server.admin))
@@ -166,7 +167,6 @@ def _break(phase: Phase, world: World, tell: Callable[[str], None]) -> float:
 
 def _read(phase: Phase, place: Place, world: World, ledger: Ledger) -> bookkeeping.Books:
     opening = {f"a{n}": OPENING for n in range(ACCOUNTS)}
-    struck = world.injected[columns.POWER] + world.injected[columns.FAILOVER]
     with SyncScheduler(app, url=world.server.url) as scheduler:
         return bookkeeping.read(
             scheduler,
@@ -176,7 +176,7 @@ def _read(phase: Phase, place: Place, world: World, ledger: Ledger) -> bookkeepi
             ledger,
             place.folder / "actions.log",
             world.shifts,
-            struck,
+            world.losses_ms,
         )
 
 

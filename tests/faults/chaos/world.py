@@ -41,6 +41,7 @@ class World:
         details: What they were exactly, by name.
         rules: What the proxy was told to do.
         struck_at: Monotonic seconds of the last fault, or of its end.
+        losses_ms: When faults struck that can lose what the server had accepted, in epoch ms.
     """
 
     name: str
@@ -57,3 +58,4 @@ class World:
     details: Counter[str] = field(default_factory=Counter)
     rules: list[Rule] = field(default_factory=list)
     struck_at: float = 0.0
+    losses_ms: list[int] = field(default_factory=list)
