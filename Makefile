@@ -54,12 +54,12 @@ test-redis7: servers ## Run the tests of scripts and workers on Redis 7.0
 	DUESTREAM_TEST_SERVER=redis-7.0 $(PYTEST) -q tests/transitions tests/rooms tests/worker
 
 .PHONY: test-acl
-test-acl: servers ## Run the tests of scripts, rooms, workers, guide and command line under users with the rights of their role only
-	DUESTREAM_TEST_ACL=1 $(PYTEST) -q tests/transitions tests/rooms tests/guide tests/worker tests/cli
+test-acl: servers ## Run all tests on Redis 7.0, every client of duestream as a user with the rights of its role only
+	DUESTREAM_TEST_ACL=1 DUESTREAM_TEST_SERVER=redis-7.0 $(PYTEST) -q
 
 .PHONY: test-acl-some
 test-acl-some: servers ## The same, as much of it as CI runs
-	DUESTREAM_TEST_ACL=1 $(PYTEST) -q tests/transitions tests/rooms $(addprefix tests/guide/test_,$(ACL_GUIDE))
+	DUESTREAM_TEST_ACL=1 DUESTREAM_TEST_SERVER=redis-7.0 $(PYTEST) -q tests/transitions tests/rooms $(addprefix tests/guide/test_,$(ACL_GUIDE))
 
 .PHONY: test-matrix
 test-matrix: servers ## Run the tests of scripts, rooms, workers and the guide on each server of the matrix that is here

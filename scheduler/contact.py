@@ -269,8 +269,8 @@ class Contact:
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        ending = {*self._abandoned, *self._doubts.values()}
-        if ending:
+        # What ends gives up questions of its own.
+        while ending := {*self._abandoned, *self._doubts.values()}:
             await asyncio.wait(ending)
 
     async def _is_alive(self, sent: asyncio.Future[T], deadline: float) -> bool:

@@ -20,6 +20,7 @@ from scheduler import App, EmbeddedServer, Scheduler
 from scheduler.clients import async_client
 from scheduler.embedded import process
 from scheduler.keys import Keys, kind_of
+from scheduler.role import Role
 from scheduler.store import AsyncStore
 from tests import acl, leaks, servers
 from worker.connections import Connections
@@ -146,6 +147,22 @@ async def look(namespace: str, url: str) -> AsyncIterator[AsyncStore]:
     store = AsyncStore(Keys(namespace), async_client(url))
     yield store
     await store.close()
+
+
+StoreOf = Callable[[Role], AsyncStore]
+
+
+@pytest.fixture
+async def store_of(namespace: str, url: str) -> AsyncIterator[StoreOf]:
+    """The app's keys for what a test does instead of a client of the product, with the rights of that."""
+    async with AsyncExitStack() as opened:
+
+        def make(role: Role) -> AsyncStore:
+            store = AsyncStore(Keys(namespace), async_client(acl.as_role(url, role)))
+            opened.push_async_callback(store.close)
+            return store
+
+        yield make
 
 
 @pytest.fixture

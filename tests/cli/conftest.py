@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,9 +19,12 @@ from scheduler.cli import cli
 from scheduler.clients import blocking_client
 from scheduler.job import JobError
 from scheduler.keys import GROUP, Keys
-from scheduler.script_call import Argument, Word
+from scheduler.script_call import Argument, Transition, Word
 from scheduler.store import BlockingStore
 from scheduler.transitions import Commit, Delivery
+from tests.acl import limited
+
+T = TypeVar("T")
 
 MODULE = '''
 from scheduler import App, MutationContext, ActionContext, QueryContext
@@ -85,6 +88,10 @@ class Room:
         """The JSON that a command line prints."""
         return json.loads(self.ok(*words, "--json", stdin=stdin))
 
+    def call(self, transition: Transition[T]) -> T:
+        """Run one with the rights of who does so."""
+        return limited(self.store, transition.script).run(transition)
+
     def join(self, name: str = "worker-1") -> None:
         """Announce a worker that has the app's functions."""
         described = {one.name: json.dumps(one.describe()) for one in self.app.functions.values()}
@@ -96,7 +103,7 @@ class Room:
             "python": "3",
             "version": "1",
         }
-        self.store.run(transitions.join(name, 60_000, fields, {}, described, ["default", "orders"]))
+        self.call(transitions.join(name, 60_000, fields, {}, described, ["default", "orders"]))
 
     def claim(self, queue: str) -> Delivery:
         """Take the next job out of a queue, as a worker does."""
@@ -116,7 +123,7 @@ class Room:
         return self._end(Commit(self.claim(queue), name, key, 3, "failed", error.pack()))
 
     def _end(self, commit: Commit) -> str:
-        assert self.store.run(transitions.commit([commit], "worker-1")) == [Word.OK]
+        assert self.call(transitions.commit([commit], "worker-1")) == [Word.OK]
         return commit.delivery.job_id
 
 
@@ -142,9 +149,8 @@ def _room(url: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.chdir(directory)
     monkeypatch.syspath_prepend(str(directory))
     app: App = __import__(module).app
-    client = blocking_client(url)
-    store = BlockingStore(Keys(app.namespace), client)
-    with SyncScheduler(app, client=client) as scheduler:
+    store = BlockingStore(Keys(app.namespace), blocking_client(url))
+    with SyncScheduler(app, url=url) as scheduler:
         yield Room(url, app, store, scheduler, module)
     left = store.command("KEYS", f"{app.namespace and store.keys.prefix}*")
     if left:

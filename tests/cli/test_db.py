@@ -28,7 +28,7 @@ class Strict:
 
 def write(room: Room, documents: dict[str, dict[str, Any]], op: str = "add") -> None:
     """Commit documents with their index entries, as one mutation does."""
-    catalog = room.store.run(versions.declare())
+    catalog = room.call(versions.declare())
     entries = [
         ("add", index_id, document_id, Index.of_id(index_id).key_of(fields))
         for document_id, fields in documents.items()
@@ -41,11 +41,11 @@ def write(room: Room, documents: dict[str, dict[str, Any]], op: str = "add") -> 
         room.claim("orders"), "shop:order", "", 3, "success", values.pack(None, "result"),
         writes=writes, entries=entries, catalog=catalog.version,
     )  # fmt: skip
-    assert room.store.run(transitions.commit([commit], "worker-1")) == [Word.OK]
+    assert room.call(transitions.commit([commit], "worker-1")) == [Word.OK]
 
 
 def declare(room: Room, *indexes: str) -> None:
-    room.store.run(versions.declare(indexes))
+    room.call(versions.declare(indexes))
 
 
 def orders(room: Room) -> None:
@@ -220,7 +220,7 @@ def test_indexes_and_how_far_they_are(room: Room) -> None:
     orders(room)
     write(room, {"orders:o9": {"owner": "carol"}})
     declare(room, BY_OWNER)
-    room.store.run(versions.reindex(BY_OWNER, 0, 2, [], room.store.run(versions.declare()).version))
+    room.call(versions.reindex(BY_OWNER, 0, 2, [], room.call(versions.declare()).version))
     first, second = room.json("db", "indexes")
     assert first == {
         "id": BY_OWNER,

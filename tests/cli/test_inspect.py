@@ -73,7 +73,7 @@ def test_functions_with_what_has_become_of_their_jobs(room: Room) -> None:
     room.succeed("orders", "shop:order", None)
     room.fail("orders", "shop:order", JobError("SoldOut", "none left"))
     again = Retry(room.claim("orders"), 1, 60_000, "shop:order", conflicts=1_200)
-    assert room.store.run(transitions.retry([again])) == [Word.OK]
+    assert room.call(transitions.retry([again])) == [Word.OK]
     room.store.command("HINCRBY", room.keys.stats("shop:order"), "refused", 17)
     mail, order = room.json("function", "list")
     assert (order["refused"], mail["refused"]) == (17, 0)

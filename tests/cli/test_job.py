@@ -30,7 +30,7 @@ def test_show_whose_deaths_it_outlived(room: Room) -> None:
     # C3.4
     (job_id,) = schedule(room)
     assert "deaths     -" in room.ok("job", "show", job_id)
-    store = room.scheduler._store
+    store = room.store
     store.command("HSET", store.keys.status(job_id), "died", "1800000000000 host-1-a\n1800000005000 host-2-b")
     lines = [line.split() for line in room.ok("job", "show", job_id).splitlines()]
     assert ["deaths", "host-1-a", "2027-01-15T08:00:00.000Z"] in [line[:3] for line in lines]

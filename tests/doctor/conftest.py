@@ -12,7 +12,9 @@ import redis
 from scheduler import App, EmbeddedServer, MutationContext, transitions
 from scheduler.doctor.doctor import Doctor
 from scheduler.doctor.findings import Finding
+from scheduler.role import Role
 from scheduler.store import BlockingStore
+from tests.acl import as_user
 from tests.transitions.conftest import NAME, WORKER, World, close_world, make_world
 
 QUEUES = ("q", "r")
@@ -61,8 +63,13 @@ def join(world: World, worker: str = WORKER, queues: tuple[str, ...] = QUEUES, *
     world.run(transitions.join(worker, 600_000, about, {}, described, queues))
 
 
+def doctor_of(store: BlockingStore, **options: Any) -> Doctor:
+    """A doctor who may do what the operator of the store's server may."""
+    return Doctor(as_user(store, Role.OPERATOR), **options)
+
+
 def examine(store: BlockingStore, **options: Any) -> list[Finding]:
-    return Doctor(store, **options).examine()
+    return doctor_of(store, **options).examine()
 
 
 def codes(findings: list[Finding]) -> list[str]:

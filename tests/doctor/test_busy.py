@@ -12,7 +12,9 @@ from scheduler.clients import blocking_client
 from scheduler.doctor.doctor import Doctor
 from scheduler.doctor.findings import Finding
 from scheduler.keys import Keys
+from scheduler.role import Role
 from scheduler.store import BlockingStore
+from tests.acl import administer, as_role
 from tests.conftest import running
 from worker.settings import WorkerSettings
 
@@ -53,11 +55,11 @@ def app(sick_url: str) -> App:
 async def scheduler(app: App, sick_url: str) -> AsyncIterator[Scheduler]:
     async with Scheduler(app, url=sick_url) as client:
         yield client
-        await client._store.command("FLUSHALL")
+        administer(sick_url, "FLUSHALL")
 
 
 def look(url: str, namespace: str) -> list[Finding]:
-    client = blocking_client(url)
+    client = blocking_client(as_role(url, Role.OPERATOR))
     try:
         return Doctor(BlockingStore(Keys(namespace), client), deep=True).examine()
     finally:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from scheduler import transitions, values, versions
 from scheduler.clients import blocking_client
 from scheduler.doctor import places
-from scheduler.doctor.doctor import Doctor
 from scheduler.doctor.findings import RULES
 from scheduler.keys import GROUP, Keys
 from scheduler.script_call import Word
 from scheduler.store import BlockingStore
-from tests.doctor.conftest import codes, examine, join, now_of
+from tests.doctor.conftest import codes, doctor_of, examine, join, now_of
 from tests.transitions.conftest import NAME, WORKER, World
 
 Harm = Callable[[World], str | None]
@@ -242,7 +240,7 @@ def a_heartbeat_in_the_future(world: World) -> None:
 @pytest.mark.parametrize(("code", "does"), HARMS, ids=lambda one: one if isinstance(one, str) else one.__name__)
 def test_harm_is_found_and_mended(world: World, code: str, does: Harm) -> None:
     job_id = does(world)
-    doctor = Doctor(world.store, deep=True)
+    doctor = doctor_of(world.store, deep=True)
     findings = doctor.examine()
     assert codes(findings) == [code]
     (finding,) = findings
@@ -303,7 +301,7 @@ def test_a_job_is_one_thing_wherever_it_is_met(world: World) -> None:
 
 def test_what_was_mended_by_another_meanwhile_stays_as_it_is(world: World) -> None:
     job_id = a_stream_was_trimmed(world)
-    doctor, other = Doctor(world.store), Doctor(world.store)
+    doctor, other = doctor_of(world.store), doctor_of(world.store)
     findings = doctor.examine()
     assert other.mend(other.examine())
     (delivery,) = world.claim()
@@ -370,6 +368,9 @@ def test_an_index_that_is_being_built_is_no_finding(world: World, monkeypatch: p
     assert examine(world.store) == []
 
 
-def test_options(world: World) -> None:
-    arguments: dict[str, Any] = {"user": "default"}
-    assert examine(world.store, **arguments) == []
+def test_a_user_who_may_do_everything_lacks_nothing(world: World) -> None:
+    world.command("ACL", "SETUSER", "doctor", "on", "~*", "+@all")
+    try:
+        assert examine(world.store, user="doctor") == []
+    finally:
+        world.command("ACL", "DELUSER", "doctor")

@@ -175,22 +175,22 @@ def test_a_user_who_may_not_ask(world: World, sick_url: str) -> None:
     world.command("ACL", "SETUSER", "poor", "on", ">secret", *allowed, "-acl", "-info")
     try:
         with redis.Redis.from_url(sick_url.replace("redis://", "redis://poor:secret@"), protocol=2) as client:
-            findings = examine(BlockingStore(world.keys, client))
+            findings = room.Doctor(BlockingStore(world.keys, client)).examine()
         assert [(one.code, one.names) for one in findings] == [("not-asked", ("server",)), ("not-asked", ("rights",))]
     finally:
         world.command("ACL", "DELUSER", "poor")
 
 
 def test_an_operator_may_do_all_that_the_doctor_does(world: World, sick_url: str) -> None:
-    world.command("ACL", "SETUSER", "operator", "on", ">secret", *rules(Role.OPERATOR, world.keys.namespace))
+    world.command("ACL", "SETUSER", "doctor", "on", ">secret", *rules(Role.OPERATOR, world.keys.namespace))
     try:
         world.schedule()
         world.command("XTRIM", world.keys.ready("q"), "MAXLEN", 0)
-        with redis.Redis.from_url(sick_url.replace("redis://", "redis://operator:secret@"), protocol=2) as client:
+        with redis.Redis.from_url(sick_url.replace("redis://", "redis://doctor:secret@"), protocol=2) as client:
             doctor = room.Doctor(BlockingStore(world.keys, client), deep=True)
             findings = doctor.examine()
             assert codes(findings) == ["job-lost"]
             assert doctor.mend(findings)
             assert doctor.examine() == []
     finally:
-        world.command("ACL", "DELUSER", "operator")
+        world.command("ACL", "DELUSER", "doctor")

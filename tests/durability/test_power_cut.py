@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from scheduler import Job, JobState, Scheduler, Unavailable
+from tests.acl import administer
 from tests.conftest import running, until
 from tests.durability.conftest import MakeMachine, Shop, Work, state
 from tests.durability.machine import Machine
@@ -280,7 +281,7 @@ async def test_a_snapshot_is_what_a_crash_leaves_of_a_server_without_a_file(
     machine = make_machine("")
     async with Scheduler(shop.app, url=machine.url) as client:
         kept = await client.run_after(0, shop.order, 1)
-        await client._store.command("SAVE")
+        administer(machine.url, "SAVE")
         lost = await client.run_after(0, shop.order, 2)
         await work(machine.url)
         for job_id in (kept, lost):

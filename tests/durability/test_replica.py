@@ -12,9 +12,11 @@ import pytest
 from scheduler import ConfigurationError, JobState, Scheduler, SyncScheduler, Unavailable, transitions
 from scheduler.clients import async_client
 from scheduler.keys import GROUP, Keys
+from scheduler.role import Role
 from scheduler.script_call import Transition, Word
 from scheduler.store import AsyncStore
 from scheduler.transitions import Delivery
+from tests.acl import as_role
 from tests.conftest import until
 from tests.durability.conftest import Shop, Work, state
 from tests.durability.machine import Pair
@@ -145,7 +147,7 @@ async def claimed(pair: Pair, shop: Shop, client: Scheduler) -> Delivery:
 
 async def run_then_wait(pair: Pair, shop: Shop, begin: Transition[list[Word]]) -> tuple[list[Word], Any]:
     """On a connection of its own, as after the loss of another."""
-    async with async_client(pair.url) as client:
+    async with async_client(as_role(pair.url, Role.WORKER)) as client:
         return await AsyncStore(Keys(shop.app.namespace), client).run_then(begin, ("WAIT", 1, 50))
 
 

@@ -117,7 +117,7 @@ def lost_delivery(stage: Stage) -> None:
 
 
 def lost_action(stage: Stage) -> None:
-    stage.store.run(transitions.begin([stage.ghost("act")], "ghost", LEASE_MS // 4))
+    stage.run(transitions.begin([stage.ghost("act")], "ghost", LEASE_MS // 4))
 
 
 def all_failed(stage: Stage) -> None:
@@ -256,7 +256,7 @@ def no_job(stage: Stage) -> str:
 def one_elsewhere(stage: Stage) -> str:
     """A function that another deployment has registered."""
     described = json.dumps(stage.app.functions["add"].describe())
-    stage.store.run(transitions.join("ghost", LEASE_MS, {}, {}, {"elsewhere": described}, ["default"]))
+    stage.run(transitions.join("ghost", LEASE_MS, {}, {}, {"elsewhere": described}, ["default"]))
     return ""
 
 

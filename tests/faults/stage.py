@@ -10,16 +10,21 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from scheduler import Job, JobState, SyncScheduler, keys, transitions
-from scheduler.keys import GROUP
+from scheduler.clients import blocking_client
+from scheduler.keys import GROUP, Keys
+from scheduler.script_call import Transition
 from scheduler.store import BlockingStore
 from scheduler.transitions import Delivery
+from tests.acl import limited
 from tests.faults.deeds import make_app, marks
 from tests.faults.proxy import Proxy
 from tests.faults.zygote import Zygote, is_alive
 from tests.worker.processes import wait_until
+
+T = TypeVar("T")
 
 LEASE_MS = 1_000
 DRAIN_S = 2 * LEASE_MS / 1000 + 10 + 30
@@ -43,6 +48,9 @@ class Stage:
         url: The server.
         folder: For marks, logs and answers.
         namespace: Of the case's own.
+
+    Attributes:
+        store: Straight to the server; it may do what no client of the product does.
     """
 
     def __init__(self, zygote: Zygote, url: str, folder: Path, namespace: str) -> None:
@@ -53,6 +61,7 @@ class Stage:
         self.app = make_app(namespace, folder)
         self.proxy = Proxy(url)
         self.scheduler = SyncScheduler(self.app, url=url)
+        self.store = BlockingStore(Keys(namespace), blocking_client(url))
         self.jobs: dict[str, str] = {}
         self._victim: Future[int] = Future()
 
@@ -71,12 +80,8 @@ class Stage:
         found = self.found_keys()
         if found:
             self.store.command("DEL", *found)
+        self.store.close()
         self.scheduler.close()
-
-    @property
-    def store(self) -> BlockingStore:
-        """Straight to the server."""
-        return self.scheduler._store
 
     # Processes
 
@@ -123,6 +128,10 @@ class Stage:
 
     # Work
 
+    def run(self, transition: Transition[T]) -> T:
+        """Run one straight on the server, with the rights of who does so."""
+        return limited(self.store, transition.script).run(transition)
+
     def schedule(self, function: str, *args: Any, delay_ms: int = 0) -> str:
         """Schedule a job that the case keeps its eye on."""
         job_id = self.scheduler.run_after(delay_ms, self.app.functions[function], *args)
@@ -154,7 +163,7 @@ class Stage:
         seconds, _ = self.store.command("TIME")
         then_ms = int(seconds) * 1000 - 8 * DAY_MS
         job_id = self.scheduler.run_after(60_000, self.app.functions["add"])
-        self.store.run(transitions.cancel([job_id], then_ms))
+        self.run(transitions.cancel([job_id], then_ms))
         return job_id
 
     # What holds

@@ -175,7 +175,7 @@ async def test_what_is_told_of_an_error(app: App, url: str, kind: str, transient
 
 
 def start_program(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with log.open("wb") as out:
         return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=out, stderr=out)
 

@@ -26,12 +26,14 @@ from scheduler.ids import JobIds
 from scheduler.job import JobState
 from scheduler.keys import Keys
 from scheduler.reading import Check, Question, Reads, transition_of
+from scheduler.role import Role
 from scheduler.script_call import Word
 from scheduler.settings import Limits
 from scheduler.store import BlockingStore
 from scheduler.transaction import Transaction
 from scheduler.transitions import Commit, Delivery
 from scheduler.versions import Checked
+from tests.acl import as_user
 
 KEYS = [f"k{number}" for number in range(12)]
 INDEXES = {"by_a": ["a"], "by_a_b": ["a", "b"], "by_nested": ["n.x", "b"]}
@@ -255,7 +257,7 @@ def test_queries_find_what_a_list_would(
         patch.setattr(documents_module, "STEP", step)
         patch.setattr(walk_module, "STEP", step)
         client.flushall()
-        place, model = Place(BlockingStore(Keys(namespace), client), App(namespace)), Model()
+        place, model = Place(as_user(BlockingStore(Keys(namespace), client), Role.WORKER), App(namespace)), Model()
         for changed in before:
             transaction, db = place.begin()
             change(db, model, changed)

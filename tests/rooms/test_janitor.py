@@ -14,15 +14,16 @@ from scheduler.clients import reader_client
 from scheduler.janitor import Janitor
 from scheduler.keys import GROUP, Keys
 from scheduler.refusals import CONNECTION_LOST
+from scheduler.role import Role
 from scheduler.store import AsyncStore
-from tests.conftest import until
+from tests.conftest import StoreOf, until
 
 LEASE_MS, PAUSED = 2_000, "paused"
 
 
 @pytest.mark.parametrize("silent_ms", [1_450, 1_600], ids=["about to be lost", "lost"])
 async def test_a_paused_worker_is_not_handed_what_it_has_lost(
-    app: App, scheduler: Scheduler, url: str, silent_ms: int, look: AsyncStore
+    app: App, scheduler: Scheduler, url: str, silent_ms: int, look: AsyncStore, store_of: StoreOf
 ) -> None:
     """Its blocking read was closed by the time of the last look at the clock, which can be two seconds old, so the
     delivery that was taken from it went to it again, and the job had to wait for a second lease."""
@@ -32,7 +33,7 @@ async def test_a_paused_worker_is_not_handed_what_it_has_lost(
     async def work(ctx: MutationContext) -> None:
         return None
 
-    store, stream = look, Keys(app.namespace).ready("default")
+    store, stream = store_of(Role.WORKER), Keys(app.namespace).ready("default")
     ids: list[int] = []
     reader = AsyncStore(store.keys, reader_client(url, ids.append), block_s=10)
 
@@ -53,15 +54,15 @@ async def test_a_paused_worker_is_not_handed_what_it_has_lost(
     await until(lambda: time.monotonic() > asked + 0.4)
     now_ms += int((time.monotonic() - asked) * 1000)
     worker = store.keys.worker(PAUSED)
-    await store.command("HSET", worker, "reader", ids[0])
-    await store.command("ZADD", store.keys.workers, now_ms - silent_ms, PAUSED)
-    await store.command("XCLAIM", stream, GROUP, PAUSED, 0, entry, "IDLE", LEASE_MS * 3 // 4, "JUSTID")
+    await look.command("HSET", worker, "reader", ids[0])
+    await look.command("ZADD", store.keys.workers, now_ms - silent_ms, PAUSED)
+    await look.command("XCLAIM", stream, GROUP, PAUSED, 0, entry, "IDLE", LEASE_MS * 3 // 4, "JUSTID")
 
     assert (await janitor.step()).redelivered == 1
     with pytest.raises(CONNECTION_LOST):
         await blocked
-    assert (await store.command("XPENDING", stream, GROUP))[0] == 0
-    assert await store.command("XLEN", stream) == 1
+    assert (await look.command("XPENDING", stream, GROUP))[0] == 0
+    assert await look.command("XLEN", stream) == 1
     job = await scheduler.get(job_id)
     assert job is not None
     assert [death.worker for death in job.deaths] == [PAUSED]

@@ -26,8 +26,9 @@ from scheduler import (
     transitions,
 )
 from scheduler.keys import GROUP, Keys
+from scheduler.role import Role
 from scheduler.store import AsyncStore
-from tests.conftest import StartWorker, until
+from tests.conftest import StartWorker, StoreOf, until
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -344,6 +345,7 @@ async def test_a_lost_lease_cancels_the_handler(
     told: Told,
     kind: str,
     look: AsyncStore,
+    store_of: StoreOf,
 ) -> None:
     # C3.3: what it does is lost, so it is told at once, and others get its place.
     worker = make(app, url, lease_ms=1_000, concurrency=1, promote=False)
@@ -354,7 +356,7 @@ async def test_a_lost_lease_cancels_the_handler(
     (entry,) = [row[0] for row in await store.command("XPENDING", keys.ready("default"), GROUP, "-", "+", 9)]
     # What the janitor of another process does, when this one was paused.
     await store.command("XCLAIM", keys.ready("default"), GROUP, "paused", 0, entry, "IDLE", 60_000, "JUSTID")
-    assert (await store.run(transitions.redeliver(50_000, 5, 10, b""))).redelivered == 1
+    assert (await store_of(Role.WORKER).run(transitions.redeliver(50_000, 5, 10, b""))).redelivered == 1
     assert await scheduler.result(job_id, timeout=10) == 2
     assert told.canceled == ([kind] if kind in ("plain", "nested") else [])
     assert stubborn.canceled >= (kind == "swallows")
@@ -374,6 +376,7 @@ async def test_a_stop_brings_mutations_back_within_100_ms(
     told: Told,
     kind: str,
     look: AsyncStore,
+    store_of: StoreOf,
 ) -> None:
     # C3.3
     jobs = 10

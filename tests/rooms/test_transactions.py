@@ -7,7 +7,6 @@ import threading
 from typing import Any, Literal
 
 import pytest
-import redis
 
 from scheduler import (
     ActionContext,
@@ -19,9 +18,8 @@ from scheduler import (
     Scheduler,
     versions,
 )
-from scheduler.keys import Keys
-from scheduler.store import BlockingStore
-from tests.conftest import StartWorker, until
+from scheduler.role import Role
+from tests.conftest import StartWorker, StoreOf, until
 
 
 async def test_a_job_that_keeps_no_record_can_be_looked_at_when_it_has_ended(
@@ -134,7 +132,7 @@ async def test_a_nested_mutation_that_was_given_up_adds_nothing_later(
 
 
 async def test_an_index_that_was_dropped_is_not_empty_but_not_there(
-    app: App, scheduler: Scheduler, start_worker: StartWorker
+    app: App, scheduler: Scheduler, start_worker: StartWorker, store_of: StoreOf
 ) -> None:
     """Whoever had learned that it was ready went on walking what was left of it, and found nothing."""
     # C6.1, C6.2
@@ -156,9 +154,7 @@ async def test_an_index_that_was_dropped_is_not_empty_but_not_there(
     await scheduler.result(await scheduler.run_after(0, fill), timeout=5)
     assert await scheduler.result(await scheduler.run_after(0, count), timeout=5) == 3
     assert len(await scheduler.db.query(numbers).index("by_n").collect()) == 3
-    with redis.Redis.from_url(app.url or "") as client:
-        store = BlockingStore(Keys(app.namespace), client)
-        assert store.run(versions.forget("numbers:n"))
+    assert await store_of(Role.OPERATOR).run(versions.forget("numbers:n"))
     assert await scheduler.result(await scheduler.run_after(0, count), timeout=5) == -1
     with pytest.raises(IndexBuilding):
         await scheduler.db.query(numbers).index("by_n").collect()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -36,7 +35,7 @@ from scheduler.rights import SCRIPTS, SENDS, check_rights, commands_of, rules
 from scheduler.role import Role
 from scheduler.script_call import Transition
 from scheduler.store import BlockingStore
-from tests import acl
+from tests import acl, limits
 from tests.conftest import running, until
 from tests.servers import program
 from worker.promoting import promote
@@ -325,13 +324,18 @@ def test_the_namespace_is_that_of_the_only_app(server: Server) -> None:
     assert '"user": "shop-producer"' in found.stdout
 
 
-def test_tests_under_these_users_really_are() -> None:
+def test_tests_under_these_users_really_are(url: str) -> None:
     # What `make test-acl` sets: else it would prove nothing.
-    url = "redis://127.0.0.1:1/0"
-    assert acl.as_role(url, Role.WORKER) == (
-        f"redis://worker:{acl.PASSWORD}@127.0.0.1:1/0" if os.environ.get(acl.VARIABLE) == "1" else url
-    )
-    assert [line.split()[:3] for line in acl.users()] == [["user", role, "on"] for role in Role]
+    roles = {"worker.connections": "worker", "scheduler.client": "producer", "scheduler.cli.session": "operator"}
+    assert {name: limits.role_of(name) for name in (*roles, __name__)} == {**roles, __name__: None}
+    assert [line.split()[:3] for line in limits.users()] == [["user", name, "on"] for name in ("default", *Role)]
     assert acl.role_of_script("schedule") is Role.PRODUCER
     assert acl.role_of_script("forget") is Role.OPERATOR
     assert acl.role_of_script("commit") is Role.WORKER
+    with redis.Redis.from_url(url, protocol=2) as client:
+        try:
+            client.evalsha("0" * 40, 0)
+        except redis.exceptions.NoScriptError:
+            assert not acl.wanted()
+        except redis.exceptions.NoPermissionError:
+            assert acl.wanted()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 from collections.abc import AsyncIterator
@@ -277,6 +278,26 @@ async def test_who_is_cancelled_leaves_nobody_asking(server: Server) -> None:
     asked = server.asked
     assert asked > 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_question_that_does_not_let_itself_be_cancelled_has_ended_at_the_close() -> None:
+    """It was left behind where the client had to log in, and the close came when the question was on its way."""
+    asked = asyncio.Event()
+
+    async def ask() -> None:
+        asked.set()
+        with contextlib.suppress(asyncio.CancelledError):  # as redis-py does while it connects
+            await asyncio.sleep(DEADLINE_S)
+        await asyncio.sleep(DEADLINE_S)
+
+    one, before = Contact(ask), asyncio.all_tasks()
+    reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(one.prompt_reply(reply, Patience(30)))
+    await asked.wait()
+    reply.set_result("late")
+    assert await waiting == "late"
+    await one.close()
+    assert asyncio.all_tasks() == before
 
 
 @pytest.mark.parametrize(("timeout_s", "block_s", "tries"), [(None, None, 3), (None, 4.0, 1)])

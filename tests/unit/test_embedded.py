@@ -567,6 +567,7 @@ def test_without_the_wheel_path_is_searched(tmp_path: Path, monkeypatch: pytest.
 def test_without_any_program_the_error_says_what_to_install(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(process, "find_server", find_server)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError) as caught:

@@ -13,10 +13,11 @@ import pytest
 from scheduler import Unavailable
 from scheduler.clients import blocking_client
 from scheduler.keys import Keys
+from scheduler.role import Role
 from scheduler.script_call import Transition
 from scheduler.scripts import Script
 from scheduler.store import BlockingStore
-from tests.acl import administer
+from tests.acl import administer, as_role
 from tests.conftest import DEADLINE_S, until
 
 ECHO = Script("echo", "return ARGV[1]", "e" * 40, "return ARGV[1]")
@@ -25,7 +26,7 @@ REFUSE = Script("refuse", "return redis.error_reply('WRONGTYPE no')", "f" * 40, 
 
 @pytest.fixture
 def store(url: str) -> Iterator[BlockingStore]:
-    store = BlockingStore(Keys("_"), blocking_client(url), timeout_s=2.0)
+    store = BlockingStore(Keys("_"), blocking_client(as_role(url, Role.PRODUCER)), timeout_s=2.0)
     yield store
     store.close()
 
@@ -52,7 +53,7 @@ def test_threads_do_not_share_a_connection(store: BlockingStore) -> None:
     def ask(number: int) -> None:
         for place in range(50):
             text = f"{number}-{place}"
-            if (found := store.command("ECHO", text)) != text.encode():
+            if (found := store.run(echo(text))) != text.encode():
                 wrong.append(found)
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
@@ -92,7 +93,7 @@ def test_a_refusal_is_raised_for_the_first_that_was_refused(store: BlockingStore
     done: list[bytes] = []
     with pytest.raises(Exception, match="WRONGTYPE no"):
         done.extend(store.run_all(coming))
-    assert store.command("ECHO", "next") == b"next"
+    assert store.run(echo("next")) == b"next"
 
 
 def test_what_comes_before_a_wrong_one_is_answered_first(store: BlockingStore) -> None:
@@ -107,7 +108,7 @@ def test_what_comes_before_a_wrong_one_is_answered_first(store: BlockingStore) -
     with pytest.raises(KeyError):
         list(store.run_all(coming()))
     assert read == [b"0", b"1"]
-    assert store.command("ECHO", "next") == b"next"
+    assert store.run(echo("next")) == b"next"
 
 
 def test_a_server_that_is_away_is_told_within_the_time() -> None:

@@ -20,8 +20,11 @@ from scheduler import (
 from scheduler.ids import JobId
 from scheduler.job import Job, JobState
 from scheduler.listing import JobFilter
+from scheduler.role import Role
 from scheduler.script_call import Word
+from scheduler.store import BlockingStore
 from scheduler.transitions import Commit, Delivery, Retry
+from tests.acl import as_user
 
 
 @pytest.fixture
@@ -118,10 +121,15 @@ def later(client: SyncScheduler) -> None:
         pass
 
 
+def worker_of(client: SyncScheduler) -> BlockingStore:
+    """What a worker may do on the server of a client."""
+    assert client._store is not None
+    return as_user(client._store, Role.WORKER)
+
+
 def held(client: SyncScheduler, count: int = 30) -> list[Delivery]:
     """Jobs in a worker's hands."""
-    store = client._store
-    assert store is not None
+    store = worker_of(client)
     client.schedule_many(client.app.functions["f"].after(0) for _ in range(count))
     stream = store.keys.ready("default")
     store.execute("XGROUP", "CREATE", stream, "workers", "0")
@@ -131,8 +139,7 @@ def held(client: SyncScheduler, count: int = 30) -> list[Delivery]:
 
 
 def moves(client: SyncScheduler, how: str, held: list[Delivery]) -> None:
-    store = client._store
-    assert store is not None
+    store = worker_of(client)
     later(client)
     match how:
         case "begun":

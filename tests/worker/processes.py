@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from scheduler import App
-from scheduler.role import Role
-from tests.acl import as_role
 from worker.connections import Connections
 from worker.runtime import Worker
 from worker.settings import WorkerSettings
@@ -58,7 +56,7 @@ class WorkerProcess:
                     sys.executable,
                     "-m",
                     module,
-                    as_role(url, Role.WORKER),
+                    url,
                     json.dumps({"lease_ms": LEASE_MS, **settings}),
                 ],
                 cwd=ROOT,

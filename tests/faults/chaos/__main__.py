@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tests import servers
+from tests import acl, servers
 from tests.faults.chaos import columns, report, timetable
 from tests.faults.chaos.phase import Outcome, Place, run
 from tests.faults.chaos.plan import plan_run
@@ -58,7 +58,8 @@ def main(seed: int | None, long: bool, schedule: Path | None, server: str, scale
     chosen = [(phase, place) for phase, place in zip(phases, places, strict=True) if only in (None, phase.name)]
     started = time.monotonic()
     try:
-        outcomes = [_run(phase, place, started) for phase, place in chosen]
+        with acl.installed():
+            outcomes = [_run(phase, place, started) for phase, place in chosen]
     except BaseException:
         console.print(f"[bold red]ended before its end[/]; again: {again}")
         raise

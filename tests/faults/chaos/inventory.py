@@ -10,7 +10,9 @@ from typing import Any
 from scheduler import transitions
 from scheduler.clients import blocking_client
 from scheduler.keys import GROUP, Keys
+from scheduler.role import Role
 from scheduler.store import BlockingStore
+from tests.acl import as_role
 from tests.faults.chaos.crew import Crew
 from tests.faults.chaos.invariants.rest import Footprint
 from tests.faults.chaos.server import OURS
@@ -97,7 +99,7 @@ def pass_time(server: Any, found: Mapping[str, tuple[str, int]]) -> None:
 
 def prune_all(url: str, keys: Keys, now_ms: int) -> int:
     """Remove all records and traces of workers that are past their time at `now_ms`; returns how many records."""
-    store, removed = BlockingStore(keys, blocking_client(url)), 0
+    store, removed = BlockingStore(keys, blocking_client(as_role(url, Role.WORKER))), 0
     try:
         more = True
         while more:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import redis
 
+from tests.acl import directives
 from tests.worker.processes import wait_until
 
 HOST = "127.0.0.1"
@@ -55,7 +56,9 @@ class Server:
         self.folder = folder
         self.port = _free_port()
         self._command = [str(program), "-"]
-        self._config = "\n".join([*_CONFIG, f"port {self.port}", *(f"{name} {config[name]}" for name in config), ""])
+        self._config = "\n".join(
+            [*_CONFIG, *directives(), f"port {self.port}", *(f"{name} {config[name]}" for name in config), ""]
+        )
         self._clock = folder / "clock"
         self.set_clock(0)
         self._environment = dict(os.environ)
