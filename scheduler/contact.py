@@ -269,9 +269,11 @@ class Contact:
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        # What ends gives up questions of its own.
-        while ending := {*self._abandoned, *self._doubts.values()}:
-            await asyncio.wait(ending)
+        ending: set[asyncio.Task[Any]] = {*self._abandoned, *self._doubts.values()}
+        for _ in range(3):  # a doubt gives up the asking, and that its questions; others may ask on
+            if ending:
+                await asyncio.wait(ending)
+            ending = set(self._abandoned)
 
     async def _is_alive(self, sent: asyncio.Future[T], deadline: float) -> bool:
         """Whether a fresh connection has its answer before `sent` has, or the loop's time `deadline` comes."""

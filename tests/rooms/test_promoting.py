@@ -12,7 +12,9 @@ from scheduler.ending import end
 from scheduler.errors import QueueFull
 from scheduler.keys import Keys
 from scheduler.promoter import LISTEN_S, Promoter
+from scheduler.role import Role
 from scheduler.store import AsyncStore
+from tests.acl import as_role
 from tests.conftest import until
 
 
@@ -31,7 +33,7 @@ class Full(AsyncStore):
 async def test_a_token_that_could_not_be_given_back_is_given_back_later(app: App, url: str, look: AsyncStore) -> None:
     """While the server was full, the promoter ended with an error in the log, and the token was lost."""
     keys = Keys(app.namespace)
-    store = Full(keys, async_client(url))
+    store = Full(keys, async_client(as_role(url, Role.WORKER)))
     promoter = Promoter(store, store.blocking(LISTEN_S), "former", Outage())
     running = asyncio.create_task(promoter.run())
     try:

@@ -14,6 +14,7 @@ import pytest
 from scheduler import contact
 from scheduler.attempts import Limit
 from scheduler.contact import Contact, Patience, Silence
+from scheduler.ending import end
 from tests.conftest import DEADLINE_S, until
 
 
@@ -298,6 +299,28 @@ async def test_a_question_that_does_not_let_itself_be_cancelled_has_ended_at_the
     assert await waiting == "late"
     await one.close()
     assert asyncio.all_tasks() == before
+
+
+async def test_a_close_does_not_wait_for_what_others_ask_meanwhile() -> None:
+    """A worker that was stopped while Redis was away stayed as long as anything said its command again."""
+    asked = asyncio.Event()
+
+    async def ask() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    one = Contact(ask)
+
+    async def repeat(within_s: float) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await one.prompt_reply(asyncio.get_running_loop().create_future(), Patience(within_s))
+
+    repeating = [asyncio.create_task(repeat(within_s)) for within_s in (2.0, 2.3, 2.6, 2.9, 3.2)]
+    await asked.wait()
+    await asyncio.wait_for(one.close(), DEADLINE_S)
+    await end(*repeating)
+    await one.close()
 
 
 @pytest.mark.parametrize(("timeout_s", "block_s", "tries"), [(None, None, 3), (None, 4.0, 1)])
