@@ -16,6 +16,8 @@ thread may call its methods, from any number of processes may be connected. `rul
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -29,6 +31,7 @@ from tests.faults.rules import Fault, Rule
 T = TypeVar("T")
 
 _LIMIT_BYTES = 1024 * 1024
+_BACKLOG = 100
 _ANSWER_S = 10.0
 _STOP_S = 0.05
 
@@ -47,7 +50,8 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._switches = Switches()
         self._relays: set[Relay] = set()
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._taken: set[asyncio.Task[None]] = set()
         self._connections = 0
         self._silent = False
         self._broken: list[BaseException] = []
@@ -196,9 +200,10 @@ class Proxy:
     def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run_coroutine_threadsafe(work(), self._loop).result(_ANSWER_S)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, client: socket.socket) -> None:
         self._connections += 1
         number, parts = self._connections, urlsplit(self._upstream)
+        reader, writer = await asyncio.open_connection(sock=client, limit=_LIMIT_BYTES)
         try:
             server = await asyncio.open_connection(parts.hostname, parts.port, limit=_LIMIT_BYTES)
         except OSError:
@@ -215,21 +220,32 @@ class Proxy:
         finally:
             self._relays.discard(relay)
 
+    # An asyncio.Server that is closed drops what it accepted in the same turn of the loop, so we listen by ourselves.
+
     async def _listen(self) -> None:
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port, limit=_LIMIT_BYTES)
-            self._port = self._listener.sockets[0].getsockname()[1]
+            self._listener = socket.create_server(("127.0.0.1", self._port), backlog=_BACKLOG)
+            self._listener.setblocking(False)
+            self._port = self._listener.getsockname()[1]
+            self._loop.add_reader(self._listener, self._take, self._listener)
+
+    def _take(self, listener: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            client, _ = listener.accept()
+            carried = self._loop.create_task(self._carry(client))
+            self._taken.add(carried)
+            carried.add_done_callback(self._taken.discard)
 
     async def _unlisten(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
+            self._loop.remove_reader(listener)
             listener.close()
 
     async def _stop(self) -> None:
         await self._unlisten()
-        # All of the loop, not only ours: what the listener took a moment ago is a task of the loop's own yet.
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        while self._taken:
             for relay in self._relays:
                 relay.stop()
-            await asyncio.wait(others, timeout=_STOP_S)  # one that was being accepted is a relay by then
+            await asyncio.wait(self._taken, timeout=_STOP_S)  # one that was being accepted is a relay by then
         await asyncio.sleep(0)  # what was aborted is closed by the loop's next turn

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -229,6 +233,28 @@ def test_a_port_that_nobody_listens_on(client: redis.Redis, proxy: Proxy) -> Non
         client.ping()
     proxy.accept()
     assert client.ping()
+
+
+def test_a_port_that_closes_while_clients_come_leaves_nothing_open(proxy: Proxy) -> None:
+    over = threading.Event()
+    at = urlsplit(proxy.url)
+
+    def come() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError), socket.create_connection((at.hostname, at.port), 1):
+                pass
+
+    visitors = [threading.Thread(target=come) for _ in range(4)]
+    for visitor in visitors:
+        visitor.start()
+    for _ in range(200):
+        proxy.refuse()
+        proxy.accept()
+    over.set()
+    for visitor in visitors:
+        visitor.join()
+    wait_until(lambda: proxy.connected == 0)
+    gc.collect()  # what is open, and belongs to nobody, fails a test
 
 
 def test_a_throttled_connection_is_slow(proxy: Proxy) -> None:
