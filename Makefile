@@ -78,8 +78,8 @@ chaos: servers ## Break everything for eight minutes, and check every promise (L
 		$(if $(SCHEDULE),--schedule $(SCHEDULE)) $(if $(SERVER),--server $(SERVER))
 
 .PHONY: model
-model: $(READY) ## Drive the scripts against the model: 2,000 runs of 50 steps, DEEP (1) times as many (SEED=)
-	DEEP=$(or $(DEEP),1) SEED=$(SEED) $(PYTEST) -q tests/properties/test_model.py
+model: $(READY) ## Drive the scripts against the model, DEEP (10) times the 2,000 runs of the tests (SEED=)
+	DEEP=$(or $(DEEP),10) SEED=$(SEED) $(PYTEST) -q tests/properties/test_model.py
 
 .PHONY: test-blocked
 test-blocked: $(READY) ## Run handlers that hold the interpreter for a minute, and see that they keep their leases

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from scheduler.versions import Catalog, Document, Scan, Snapshot
+from tests.properties.choices import one_time_in
 from tests.properties.data import table_of
 
 
@@ -64,7 +65,7 @@ class Handler:
 
     def scans_seen(self, data: st.DataObject) -> list[tuple[Scan, str]]:
         """All its scans; one time in four it made none, so that not every mutation has a conflict."""
-        return [] if data.draw(st.integers(0, 3), "no scans") == 0 else list(self.scans.items())
+        return [] if one_time_in(data, 4, "no scans") else list(self.scans.items())
 
     def entries(self, writes: Sequence[tuple[str, str, bytes]], catalog: Catalog) -> list[tuple[str, str, str, bytes]]:
         """What the writes change in the indexes, as `Transaction.entries` says."""

@@ -17,11 +17,13 @@ from scheduler.keys import GROUP
 from scheduler.script_call import Transition, Word
 from scheduler.transitions import Commit, Delivery, Finish, Lead, Retry, Seal
 from scheduler.versions import Catalog, Scan, Snapshot
+from tests.properties.choices import choose, choose_some, one_time_in, toss
 from tests.properties.data import NEW, entry_of
 from tests.properties.handler import SCANS, Handler, Part, sort_key
 from tests.properties.model import FINAL, Entry, Model
 from tests.properties.picture import draw
 from tests.transitions.conftest import ERROR, NOW, RESULT, World
+from tests.transitions.photo import Dump
 
 T = TypeVar("T")
 
@@ -42,6 +44,7 @@ IDLE_MS = 10**7
 LEASE_MS = 100
 LARGE = values.pack([b"x" * 5000], "args") + values.pack({}, "kwargs")
 
+WHEN = [*(("delay", ms) for ms in (0, 0, 1, 50, 150)), *(("at", ms) for ms in (-3000, -1, 0, 1, 120))]
 DELAYS = st.sampled_from([0, 0, 1, 50, 150])
 LIMITS = st.sampled_from([1, 2, 10])
 
@@ -107,11 +110,12 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def the_data_set_is_what_the_model_says(self) -> None:
-        dump = self.world.dump()
-        self._learn(dump)
+        photo = self.world.photo()
+        self._learn(photo.dump)
+        self._look_for_children(photo.dump)
         picture = draw(self.model, self.world.keys)
-        assert dump == picture.dump
-        assert self.world.volatile() == picture.volatile
+        assert photo.dump == picture.dump
+        assert photo.volatile == picture.volatile
         if self.model.successions:  # a follower takes it at once; it lives for ten seconds, and a run may last longer
             self.world.command("DEL", self.world.keys.succession)
             self.model.successions = 0
@@ -141,11 +145,11 @@ class Machine(RuleBasedStateMachine):
             assert states.get(job_id, state) == state
         self.ended |= {job_id: state for job_id, state in states.items() if state in FINAL}
 
-    @invariant()
-    def children_exist_exactly_if_their_mutation_succeeded(self) -> None:
-        # C2.7
+    def _look_for_children(self, dump: Dump) -> None:
+        """They exist exactly if their mutation succeeded (C2.7)."""
+        prefix = self.world.keys.prefix
         for child, accepted in self.children.items():
-            exists = self.world.exists(f"job:{child}", f"status:{child}") > 0
+            exists = any(f"{prefix}{of}:{child}".encode() in dump for of in ("job", "status"))
             assert exists == (accepted and child in self.model.jobs)
 
     # Choosing
@@ -158,7 +162,7 @@ class Machine(RuleBasedStateMachine):
         return [*of["inProgress"][-3:], *of[None][-4:], *list(self.ended)[-3:], "0" * 26]
 
     def pick_job(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(self.jobs()), "job")
+        return choose(data, self.jobs(), "job")
 
     def current(self, kind: str, *states: str | None) -> list[Delivery]:
         """Deliveries that count, of jobs in one of these states."""
@@ -176,30 +180,22 @@ class Machine(RuleBasedStateMachine):
     def pick(self, data: st.DataObject, kind: str, *states: str | None, unique: bool = True) -> list[Delivery]:
         """One or two deliveries, of different jobs where `unique`; one time in four any that there ever were."""
         live, of_kind = self.current(kind, *states), [d for d in self.deliveries if self.kinds[d.job_id] == kind]
-        pool = of_kind if not live or data.draw(st.integers(0, 3), "late") == 0 else live
+        pool = of_kind if not live or one_time_in(data, 4, "late") else live
         if not pool:
             return []
-        chosen = data.draw(st.lists(st.sampled_from(pool[-6:]), min_size=1, max_size=2), "deliveries")
+        chosen = choose_some(data, pool[-6:], "deliveries", least=1, most=2)
         return list({delivery.job_id: delivery for delivery in chosen}.values()) if unique else chosen
 
     def request(self, data: st.DataObject, parent: str = "", **options: Any) -> Request:
-        kind = options.pop("kind", None) or data.draw(st.sampled_from(["mutation", "mutation", "action"]), "kind")
-        when: dict[str, Any] = (
-            {}
-            if "delay" in options
-            else data.draw(
-                st.one_of(
-                    st.builds(lambda ms: {"delay": ms}, DELAYS),
-                    st.builds(lambda ms: {"at": self.now + ms}, st.sampled_from([-3000, -1, 0, 1, 120])),
-                ),
-                "when",
-            )
-        )
-        if data.draw(st.integers(0, 9), "large") == 0:
+        kind = options.pop("kind", None) or choose(data, ["mutation", "mutation", "action"], "kind")
+        if "delay" not in options:
+            mode, ms = choose(data, WHEN, "when")
+            options[mode] = self.now + ms if mode == "at" else ms
+        if one_time_in(data, 10, "large"):
             options["args"] = LARGE
-        queue = data.draw(st.sampled_from(QUEUES), "queue")
-        name = data.draw(st.sampled_from([KEPT, KEPT, BRIEF]), "name")
-        request = self.world.request(queue=queue, name=name, kind=kind, parent=parent, **when, **options)
+        queue = choose(data, QUEUES, "queue")
+        name = choose(data, [KEPT, KEPT, BRIEF], "name")
+        request = self.world.request(queue=queue, name=name, kind=kind, parent=parent, **options)
         self.kinds[request.id] = kind
         return request
 
@@ -235,10 +231,10 @@ class Machine(RuleBasedStateMachine):
     def schedule(self, data: st.DataObject, count: int) -> None:
         requests = []
         for _ in range(count):
-            parent = data.draw(st.sampled_from(["", "", *list(self.model.running)[:2], *self.ended][:5]), "parent")
-            key = data.draw(st.sampled_from(["", "", *KEYS]), "key")
+            parent = choose(data, ["", "", *list(self.model.running)[:2], *self.ended][:5], "parent")
+            key = choose(data, ["", "", *KEYS], "key")
             requests.append(self.request(data, parent, key=key))
-        if count == 3 and data.draw(st.booleans(), "one of them twice"):
+        if count == 3 and toss(data, "one of them twice"):
             requests.append(requests[0])
         self._schedule(requests)
 
@@ -254,7 +250,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        job_ids = data.draw(st.lists(st.sampled_from(self.jobs()), min_size=1, max_size=3), "jobs")
+        job_ids = choose_some(data, self.jobs(), "jobs", least=1, most=3)
         call = transitions.cancel(job_ids, self.now)
         self.call(call, lambda now: self.model.cancel(job_ids, str(call.argv[1]), now))
 
@@ -362,14 +358,10 @@ class Machine(RuleBasedStateMachine):
     def read(self, data: st.DataObject) -> None:
         """A handler reads: what it saw is in its read set until it commits, and may be outdated by then."""
         for delivery in self.pick(data, "mutation", None):
-            kinds = {
-                "doc": st.sampled_from(DOCUMENTS),
-                "key": st.sampled_from(KEYS),
-                "job": st.sampled_from(self.jobs()),
-            }
-            pairs = [st.tuples(st.just(kind), keys) for kind, keys in kinds.items()]
-            items = data.draw(st.lists(st.one_of(pairs), max_size=4), "reads")
-            self._read(delivery, items, data.draw(st.lists(st.sampled_from(SCANS), max_size=2), "scans"))
+            pools = {"doc": DOCUMENTS, "key": KEYS, "job": self.jobs()}
+            kinds = choose_some(data, tuple(pools), "reads", most=4)
+            items = [(kind, choose(data, pools[kind], kind)) for kind in kinds]
+            self._read(delivery, items, choose_some(data, SCANS, "scans", most=2))
 
     def _read(self, delivery: Delivery, items: Sequence[tuple[str, str]], scans: Sequence[Scan] = ()) -> None:
         snapshot = self.world.run(versions.read(items, scans))
@@ -450,29 +442,29 @@ class Machine(RuleBasedStateMachine):
     ) -> Commit:
         """Writes only what was read, as the product does: blind writes are read at the last moment."""
         name, key = self.asked(delivery) if delivery.job_id else (KEPT, "")
-        conflicts = data.draw(st.sampled_from([0, 0, 0, 2]), "conflicts")
+        conflicts = choose(data, [0, 0, 0, 2], "conflicts")
         if state == "failed":
             handler = self.handlers[delivery.token]
             return Commit(
                 delivery, name, key, 7, state, ERROR, handler.reads, handler.scans_seen(data), conflicts=conflicts
             )
-        documents = data.draw(st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=2), "documents")
+        documents = choose_some(data, DOCUMENTS, "documents", most=2, unique=True)
         jobs = [*self.jobs(), *(child.id for one in earlier for child in one.children)]
-        targets = data.draw(st.lists(st.sampled_from(jobs), max_size=2), "cancels")
-        wanted = data.draw(st.sampled_from(["", "", *KEYS]), "key")
+        targets = choose_some(data, jobs, "cancels", most=2)
+        wanted = choose(data, ["", "", *KEYS], "key")
         items = [("doc", document) for document in documents] + ([("key", wanted)] if wanted else [])
-        if data.draw(st.booleans(), "says that it read the jobs"):
+        if toss(data, "says that it read the jobs"):
             items += [("job", target) for target in targets]
         self._read(delivery, items)
         handler = self.handlers[delivery.token]
         writes = [self._write(data, document, handler.version("doc", document)) for document in documents]
         children = [
-            self.request(data, parent or delivery.job_id, born=data.draw(st.sampled_from(["", "", "canceled"]), "born"))
-            for _ in range(data.draw(st.integers(0, 2), "children"))
+            self.request(data, parent or delivery.job_id, born=choose(data, ["", "", "canceled"], "born"))
+            for _ in range(choose(data, (0, 1, 2), "children"))
         ]
         if wanted and not handler.version("key", wanted):
             children.append(self.request(data, parent or delivery.job_id, key=wanted))
-        if children and data.draw(st.integers(0, 4), "cancels its own child") == 0:
+        if children and one_time_in(data, 5, "cancels its own child"):
             targets = [*targets, children[0].id]
         catalog = self._catalog(data)
         return Commit(
@@ -482,32 +474,32 @@ class Machine(RuleBasedStateMachine):
 
     def _catalog(self, data: st.DataObject) -> Catalog:
         """What the worker knows of indexes; one time in six it is of an earlier time."""
-        old = self.catalogs and data.draw(st.integers(0, 5), "old catalog") == 0
-        return data.draw(st.sampled_from(self.catalogs[-4:]), "catalog") if old else self.model.data.known()
+        old = self.catalogs and one_time_in(data, 6, "old catalog")
+        return choose(data, self.catalogs[-4:], "catalog") if old else self.model.data.known()
 
     @staticmethod
     def _write(data: st.DataObject, document: str, seen: str) -> tuple[str, str, bytes]:
-        op = data.draw(st.sampled_from(["put", "put", "del"]), "op") if seen else "add"
-        return op, document, b"" if op == "del" else data.draw(st.sampled_from([b"1", b"2"]), "data")
+        op = choose(data, ["put", "put", "del"], "op") if seen else "add"
+        return op, document, b"" if op == "del" else choose(data, [b"1", b"2"], "data")
 
     @precondition(lambda self: self.held())
     @rule(data=st.data(), delay_ms=DELAYS)
     def retry(self, data: st.DataObject, delay_ms: int) -> None:
-        kind = data.draw(st.sampled_from(["mutation", "action"]), "kind")
+        kind = choose(data, ["mutation", "action"], "kind")
         deliveries = self.pick(data, kind, None, unique=False)
         # Started in vain, given back unstarted, or its own process died.
         cap = self.cap
         given = [
             Retry(
                 one,
-                one.attempt - data.draw(st.integers(0, 1), "unstarted"),
+                one.attempt - choose(data, (0, 1), "unstarted"),
                 delay_ms,
                 self.asked(one)[0],
-                conflicts=data.draw(st.sampled_from([0, 0, 3]), "conflicts"),
-                unseal=data.draw(st.booleans(), "unseal"),
+                conflicts=choose(data, [0, 0, 3], "conflicts"),
+                unseal=toss(data, "unseal"),
                 key=self.asked(one)[1],
-                death=data.draw(st.sampled_from([b"", b"", ERROR]), "death"),
-                share=data.draw(st.sampled_from([None, None, 0, 200_000, 1_000_000]), "share"),
+                death=choose(data, [b"", b"", ERROR], "death"),
+                share=choose(data, [None, None, 0, 200_000, 1_000_000], "share"),
             )
             for one in deliveries
         ]
@@ -563,10 +555,10 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), limit=st.sampled_from([1, 1, 9]))
     def index(self, data: st.DataObject, limit: int) -> None:
         """An indexer reads a part; or one that has read a part writes it, maybe late. An index may come or go too."""
-        chore = data.draw(st.sampled_from(["read", "read", "write", "write", "declare", "declare", "forget"]), "chore")
+        chore = choose(data, ["read", "read", "write", "write", "declare", "declare", "forget"], "chore")
         if chore == "declare":
             self.declare()
-        elif chore == "forget" and data.draw(st.booleans(), "sure"):
+        elif chore == "forget" and toss(data, "sure"):
             self.forget()
         elif chore == "read":
             self._read_part(limit)
@@ -631,7 +623,7 @@ class Machine(RuleBasedStateMachine):
         # A schedule that comes again after its job's record has been removed is a new one: nothing tells them apart.
         safe = [sent for sent in self.sent if sent.makes <= self.model.jobs.keys()]
         if safe:
-            sent = data.draw(st.sampled_from(safe), "call")
+            sent = choose(data, safe, "call")
             argv = [self.now if sent.transition.argv[0] != "" else "", *sent.transition.argv[1:]]
             self._send(Sent(Transition(sent.transition.script, argv, sent.transition.read), sent.predict, sent.makes))
 
@@ -653,9 +645,9 @@ class Machine(RuleBasedStateMachine):
         chores: dict[str, Callable[[], None]] = {
             "watch": lambda: self.watch(data, mailbox),
             "unwatch": lambda: self.unwatch(data, mailbox),
-            "leave": lambda: self.leave(worker, data.draw(st.sampled_from(PROMOTERS), "promoter")),
+            "leave": lambda: self.leave(worker, choose(data, PROMOTERS, "promoter")),
             "join": lambda: self.join(worker),
-            "sweep": lambda: self.sweep(data.draw(st.sampled_from([50, 1000]), "silent for ms")),
+            "sweep": lambda: self.sweep(choose(data, [50, 1000], "silent for ms")),
             "flush": self.the_scripts_are_forgotten,
             "promoter": self.the_promoters_lease_ends,
             "post": lambda: self.what_was_posted_is_taken(mailbox),
@@ -720,10 +712,8 @@ class Machine(RuleBasedStateMachine):
         self.now += 10**10
         self.prune(1000)
         self.the_data_set_is_what_the_model_says()
-        prefix = self.world.keys.prefix.encode()
-        lasting = {
-            key.removeprefix(prefix).partition(b":")[0] for key in self.world.dump().keys() - self.world.volatile()
-        }
+        prefix, photo = self.world.keys.prefix.encode(), self.world.photo()
+        lasting = {key.removeprefix(prefix).partition(b":")[0] for key in photo.dump.keys() - photo.volatile}
         assert lasting <= {
             b"queues",
             b"settings",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from scheduler.keys import Keys
 from tests.properties.data import table_of
 from tests.properties.model import FINAL, Entry, Job, Model
-from tests.transitions.conftest import Dump, strings
+from tests.transitions.conftest import strings
+from tests.transitions.photo import Dump
 
 Plain = int | str | bytes
 

@@ -20,8 +20,10 @@ from scheduler import EmbeddedServer
 from tests.properties.machine import Machine
 from tests.transitions.conftest import World, make_world
 
-DEEP = int(os.environ.get("DEEP") or 0)
-"""How many times 2,000 runs; 0 is what a change is tested with."""
+DEEP = int(os.environ.get("DEEP") or 1)
+"""How many times as many runs as a change is tested with."""
+
+RUNS, WITH_RESTARTS = 2_000, 20
 
 SEED = int(os.environ.get("SEED") or int.from_bytes(os.urandom(4), "big"))
 """Of this run; hand it in to have the same run again."""
@@ -58,7 +60,7 @@ def run(name: str, examples: int, machine: Callable[[], Machine]) -> None:
 def test_the_scripts_do_what_the_model_says(client: redis.Redis, capsys: pytest.CaptureFixture[str]) -> None:
     # C2 to C6
     with capsys.disabled():
-        run("model", DEEP * 2000 or 150, lambda: Machine(make_world(client)))
+        run("model", DEEP * RUNS, lambda: Machine(make_world(client)))
 
 
 class Restarted(Machine):
@@ -86,4 +88,4 @@ def test_and_so_they_do_when_the_server_restarts(tmp_path: Path, capsys: pytest.
         redis.Redis.from_url(server.url, protocol=2) as client,
         capsys.disabled(),
     ):
-        run("restarts", DEEP * 200 or 8, lambda: Restarted(make_world(client), server, client))
+        run("restarts", DEEP * WITH_RESTARTS, lambda: Restarted(make_world(client), server, client))

@@ -22,6 +22,7 @@ from scheduler.store import BlockingStore
 from scheduler.transitions import Commit, Delivery, Finish
 from scheduler.versions import Document
 from tests.acl import limited
+from tests.transitions.photo import Dump, Photo, take_photo
 
 T = TypeVar("T")
 
@@ -32,18 +33,6 @@ RESULT = values.pack("done", "result")
 ERROR = JobError("Boom", "it broke").pack()
 BROKEN_BY_SET = ("due", "status", "doc", "running", "done", "expiry", "stats", "settings", "table", "indexes")
 NO_ARGS = values.pack([], "args") + values.pack({}, "kwargs")
-
-Dump = dict[bytes, object]
-
-_READS: dict[str, tuple[str | int, ...]] = {
-    "string": ("GET",),
-    "hash": ("HGETALL",),
-    "zset": ("ZRANGE", 0, -1, "WITHSCORES"),
-    "set": ("SMEMBERS",),
-    "list": ("LRANGE", 0, -1),
-    "stream": ("XRANGE", "-", "+"),
-}
-"""How all of a key of a type is read."""
 
 
 def strings(*texts: str) -> bytes:
@@ -83,40 +72,12 @@ class World:
     def all_keys(self) -> list[bytes]:
         return sorted(self.command("KEYS", self.keys.prefix.replace("{", "[{]").replace("}", "[}]") + "*"))
 
+    def photo(self) -> Photo:
+        return take_photo(self.command, self.keys.prefix)
+
     def dump(self) -> Dump:
         """Every key with its value, and of streams the groups and what is pending."""
-        keys = self.all_keys()
-        kinds = [kind.decode() for kind in self.commands(*(("TYPE", key) for key in keys))]
-        reads = [_READS[kind] for kind in kinds]
-        found = self.commands(*((name, key, *rest) for (name, *rest), key in zip(reads, keys, strict=True)))
-        return {key: self._value(key, *pair) for key, *pair in zip(keys, kinds, found, strict=True)}
-
-    def _value(self, key: bytes, kind: str, found: Any) -> object:
-        match kind:
-            case "hash":
-                return dict(zip(found[::2], found[1::2], strict=True))
-            case "set":
-                return set(found)
-            case "stream":
-                groups = self.command("XINFO", "GROUPS", key)
-                pending = self.commands(*(("XPENDING", key, group[1], "-", "+", 999) for group in groups))
-                held = [[(entry, owner) for entry, owner, *_ in rows] for rows in pending]
-                return found, held
-            case _:
-                return found
-
-    def volatile(self) -> set[bytes]:
-        """The keys that end by themselves."""
-        keys = self.all_keys()
-        return {key for key, ms in zip(keys, self.commands(*(("PTTL", key) for key in keys)), strict=True) if ms >= 0}
-
-    def commands(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """Plain commands in one round trip, with their replies as they come."""
-        pipeline: Any = self.store._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        replies: list[Any] = pipeline.execute()
-        return replies
+        return self.photo().dump
 
     # Making jobs
 

@@ -83,7 +83,7 @@ def test_the_fields_of_hashes_stand_in_the_table(world: World) -> None:
 
 def test_the_kinds_are_those_of_the_table(world: World) -> None:
     every_kind_of_key(world)
-    volatile, seen = world.volatile(), set()
+    volatile, seen = world.photo().volatile, set()
     for key in world.all_keys():
         name = key.decode().removeprefix(world.keys.prefix)
         kind = keys.kind_of(name)

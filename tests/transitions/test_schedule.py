@@ -326,7 +326,7 @@ def test_what_waits_has_no_end_of_its_own(world: World) -> None:
     # C7.3: nothing due is skipped, however long it waits.
     world.schedule(delay=9, key="k")
     world.schedule()
-    assert world.volatile() == set()
+    assert world.photo().volatile == set()
 
 
 def test_tokens_differ_even_if_redis_has_lost_its_memory(world: World) -> None:
