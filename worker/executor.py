@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from scheduler import values
@@ -18,7 +18,7 @@ from scheduler.transaction import Conflict, Transaction
 from worker.delivery import Held, Interruption
 from worker.ended import Conflicted, Ended, Interrupted, Raised, Returned
 from worker.isolation import Isolation
-from worker.threads import run_in
+from worker.threads import Threads, run_in
 from worker.time_limits import TimeLimits
 from worker.unit import Unit
 
@@ -94,8 +94,9 @@ class Executor:
     ) -> Any:
         """Call the handler of a job with bound arguments, in the thread of its unit if it has one."""
         own = None if unit is None else unit.threads
+        run = self._threads.run if own is None else partial(run_in, own)
         try:
-            return await self._call(own or self._threads, function, ctx, args, kwargs)
+            return await self._call(run, function, ctx, args, kwargs)
         except asyncio.CancelledError:
             if own is not None and unit is not None:
                 unit.abandon()
@@ -115,24 +116,24 @@ class Executor:
                 "give the caller isolate=True)"
             )
         if function.is_async:
-            return await self._call(self._threads, function, ctx, args, kwargs)
-        thread = ThreadPoolExecutor(1, thread_name_prefix="duestream-nested")
+            return await self._call(self._threads.run, function, ctx, args, kwargs)
+        thread = Threads(1, "duestream-nested")
         try:
-            return await self._call(thread, function, ctx, args, kwargs)
+            return await self._call(thread.run, function, ctx, args, kwargs)
         finally:
-            thread.shutdown(wait=False)
+            thread.close()
 
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._size, thread_name_prefix="duestream-job")
+    def _pool(self) -> Threads:
+        return Threads(self._size, "duestream-job")
 
     def _leave_threads(self) -> None:
         """A thread cannot be cancelled. It may go on for ever, but not in the place of the next job."""
-        self._threads.shutdown(wait=False)
+        self._threads.close()
         self._threads = self._pool()
 
     async def _call(
         self,
-        threads: ThreadPoolExecutor,
+        run: Callable[[Callable[[], Any]], Awaitable[Any]],
         function: AnyFunction,
         ctx: Context,
         args: Any,
@@ -141,11 +142,11 @@ class Executor:
         if function.is_async:
             return await function.handler(ctx, *args, **kwargs)
         twin = blocking_context(ctx, self._bridge)
-        return await run_in(threads, lambda: function.handler(twin, *args, **kwargs))
+        return await run(lambda: function.handler(twin, *args, **kwargs))
 
     def close(self) -> None:
         """Start no more threads; those that run are not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
         self._limits.close()
 
     async def _bound(self, held: Held, function: AnyFunction, ctx: Context, unit: Unit | None = None) -> Ended:

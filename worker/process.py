@@ -21,8 +21,9 @@ _log = logging.getLogger("duestream.process")
 _THREADS_S = 0.5
 """How long job threads that have just been told to end may take to do so."""
 
-_THREADS = "duestream-"
-"""How the names of threads begin that run code of handlers; `executor.py` names its own so."""
+_HELPERS = "duestream-helper"
+_HANDLERS = ("duestream-job", "duestream-nested", "duestream-sql", _HELPERS)
+"""How the names of threads begin that run code of handlers; `executor.py` and `unit.py` name theirs so."""
 
 _COLLECT_AFTER = 50_000
 """Objects that are made and not freed before Python looks for cycles among them; 700 or 2,000 where nobody says more.
@@ -50,7 +51,7 @@ def run(body: Callable[[asyncio.Event], Awaitable[None]], *, watch_parent_s: flo
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         loop = runner.get_loop()
         # Our own, for the loop's would be waited for without end when it closes (`asyncio.to_thread` in a handler).
-        threads = ThreadPoolExecutor(thread_name_prefix=f"{_THREADS}-helper")
+        threads = ThreadPoolExecutor(thread_name_prefix=_HELPERS)
         loop.set_default_executor(threads)
         stop = asyncio.Event()
 
@@ -114,7 +115,7 @@ def _watch_parent(ask: Callable[[], None], patience_s: float) -> None:
 
 def _threads_remain() -> bool:
     deadline = time.monotonic() + _THREADS_S
-    while jobs := [one for one in threading.enumerate() if one.name.startswith(_THREADS) and not one.daemon]:
+    while jobs := [one for one in threading.enumerate() if one.name.startswith(_HANDLERS)]:
         if time.monotonic() > deadline:
             return True
         jobs[0].join(0.01)
