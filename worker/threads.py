@@ -30,22 +30,30 @@ class Threads:
         self._loop = asyncio.get_running_loop()
         self._asked: SimpleQueue[_Asked | None] = SimpleQueue()
         self._ended: deque[tuple[asyncio.Future[_Outcome], _Outcome]] = deque()
-        self._told = False
+        self._told = self._closed = False
         self._made = 0
         self._open = 0
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Run a call. A thread cannot be cancelled: when this is, a call that has begun goes on."""
-        future: asyncio.Future[_Outcome] = self._loop.create_future()
-        self._open += 1
-        self._asked.put((future, call))
-        if self._made < min(self._open, self._size):
-            self._made += 1
+        """Run a call. A thread cannot be cancelled: when this is, a call that has begun goes on.
+
+        Raises:
+            RuntimeError: They are closed, or the system gives no thread.
+            BaseException: What the call raised.
+        """
+        if self._closed:
+            raise RuntimeError(f"{self._name}: the threads are closed")
+        if self._made < min(self._open + 1, self._size):
             threading.Thread(target=self._work, name=f"{self._name}_{self._made}", daemon=True).start()
+            self._made += 1
+        self._open += 1
+        future: asyncio.Future[_Outcome] = self._loop.create_future()
+        self._asked.put((future, call))
         return cast("T", _result_of(await future))
 
     def close(self) -> None:
-        """Let the threads end when they have run what was asked for; nothing may be asked for any more."""
+        """Let the threads end when they have run what was asked for."""
+        self._closed = True
         for _ in range(self._made):
             self._asked.put(None)
 

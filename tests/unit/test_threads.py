@@ -91,9 +91,23 @@ async def test_closed_threads_end_when_they_have_run_what_was_asked_for() -> Non
     asked = [asyncio.create_task(own.run(call)) for call in (go.wait, lambda: 2)]
     await asyncio.sleep(0)
     own.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        await own.run(lambda: 3)
     go.set()
     assert await asyncio.gather(*asked) == [True, 2]
     wait_until(lambda: not alive())
+
+
+async def test_a_system_without_threads_refuses_one_call_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with threads(2) as own:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="new thread"):
+                await own.run(lambda: 1)
+        assert await own.run(lambda: 2) == 2
 
 
 async def test_nothing_of_a_call_stays_while_its_thread_waits() -> None:
