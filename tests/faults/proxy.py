@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from tests.faults.relay import Relay, Switches
+from tests.faults.relay import Relay, Silence, Switches
 from tests.faults.rules import Fault, Rule
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._switches = Switches()
-        self._relays: set[Relay] = set()
+        self._relays: set[Relay | Silence] = set()
         self._listener: socket.socket | None = None
         self._taken: set[asyncio.Task[None]] = set()
         self._connections = 0
@@ -201,17 +201,9 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(work(), self._loop).result(_ANSWER_S)
 
     async def _carry(self, client: socket.socket) -> None:
-        self._connections += 1
-        number, parts = self._connections, urlsplit(self._upstream)
-        reader, writer = await asyncio.open_connection(sock=client, limit=_LIMIT_BYTES)
-        try:
-            server = await asyncio.open_connection(parts.hostname, parts.port, limit=_LIMIT_BYTES)
-        except OSError:
-            writer.transport.abort()
+        relay = await self._meet(client)
+        if relay is None:
             return
-        relay = Relay(number, (reader, writer), server, self._switches)
-        if self._silent:
-            relay.silence()
         self._relays.add(relay)
         try:
             await relay.run()
@@ -219,6 +211,23 @@ class Proxy:
             self._broken.append(error)
         finally:
             self._relays.discard(relay)
+
+    async def _meet(self, client: socket.socket) -> Relay | Silence | None:
+        """What carries this connection; None where the server takes none."""
+        self._connections += 1
+        number, parts = self._connections, urlsplit(self._upstream)
+        stream = await asyncio.open_connection(sock=client, limit=_LIMIT_BYTES)
+        if self._silent:
+            return Silence(stream)
+        try:
+            server = await asyncio.open_connection(parts.hostname, parts.port, limit=_LIMIT_BYTES)
+        except OSError:
+            stream[1].transport.abort()
+            return None
+        relay = Relay(number, stream, server, self._switches)
+        if self._silent:
+            relay.silence()
+        return relay
 
     # An asyncio.Server that is closed drops what it accepted in the same turn of the loop, so we listen by ourselves.
 

@@ -79,9 +79,7 @@ class Relay:
     def cut(self, *, reset: bool = False) -> None:
         """Close both ends; with `reset` the client gets an RST, and loses what it has not read yet."""
         if reset:
-            endpoint: socket.socket = self._to_client.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
+            _reset_on_close(self._to_client)
         for writer in (self._to_client, self._to_server):
             if reset:
                 writer.transport.abort()
@@ -161,3 +159,40 @@ class Relay:
             await writer.drain()
             if rate is not None:
                 await asyncio.sleep(min(size, len(data) - start) / rate)
+
+
+class Silence:
+    """A connection that was made while nothing gets through: what is sent is lost, and there is no server behind it.
+
+    Args:
+        client: The client's end.
+    """
+
+    def __init__(self, client: Stream) -> None:
+        self._from_client, self._to_client = client
+
+    async def run(self) -> None:
+        """Listen to nothing, until the client gives up."""
+        with contextlib.suppress(OSError):
+            while await self._from_client.read(_READ_BYTES):
+                pass
+        self._to_client.close()
+
+    def stop(self) -> None:
+        """End at once."""
+        self._to_client.transport.abort()
+
+    def silence(self) -> None:
+        """It is silent already."""
+
+    def cut(self, *, reset: bool = False) -> None:
+        """Close it; with `reset` by RST."""
+        if reset:
+            _reset_on_close(self._to_client)
+        self.stop()
+
+
+def _reset_on_close(writer: asyncio.StreamWriter) -> None:
+    endpoint: socket.socket = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)

@@ -221,6 +221,7 @@ def test_a_silent_network_tells_nobody_and_forgets(client: redis.Redis, proxy: P
     for _ in range(2):  # the connection of before, and a new one
         with pytest.raises(redis.TimeoutError):
             client.incr(KEY)
+    wait_until(lambda: proxy.connected == 1)  # that of before; the new one went with its client, there is no more of it
     proxy.speak()
     assert client.incr(KEY) == 2
     assert number(direct) == 2
