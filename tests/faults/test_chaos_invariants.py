@@ -242,9 +242,21 @@ def test_a_clock_that_was_off() -> None:
     assert {one for one, _ in violations(books)} == {5}
     shift = Shift(NOW + 9 - HOUR_MS, -HOUR_MS)
     assert violations(replace(books, shifts=[shift])) == []
-    early = with_job(sound(), "C", created_time=NOW - HOUR_MS, scheduled_time=NOW + 20 - HOUR_MS,
+    early = with_job(sound(), "C", created_time=NOW + 9 - HOUR_MS, scheduled_time=NOW + 20 - HOUR_MS,
                      started_time=NOW + 10 - HOUR_MS)  # fmt: skip
     assert {one for one, _ in violations(replace(early, shifts=[shift]))} == {5}
+
+
+def test_a_clock_that_goes_back_twice_was_right_between() -> None:
+    # C7.3: scheduled in the first hour that came twice, due when the clock was right again, begun in the second.
+    first, second = Shift(NOW - HOUR_MS, -HOUR_MS), Shift(NOW + 6_000 - HOUR_MS, -HOUR_MS)
+    made = {"created_time": NOW + 1_000 - HOUR_MS, "scheduled_time": NOW + 8_000 - HOUR_MS}
+    late = with_job(sound(), "C", **made, started_time=NOW + 7_000 - HOUR_MS)
+    assert violations(replace(late, shifts=[first, second])) == []
+    assert {one for one, _ in violations(replace(late, shifts=[first]))} == {5}
+    made = {"created_time": NOW + 6_500 - HOUR_MS, "scheduled_time": NOW + 8_000 - HOUR_MS}
+    early = with_job(sound(), "C", **made, started_time=NOW + 7_000 - HOUR_MS)
+    assert {one for one, _ in violations(replace(early, shifts=[first, second]))} == {5}
 
 
 def test_an_unanswered_call_may_have_made_a_job_or_none() -> None:

@@ -13,6 +13,8 @@ from tests.faults.chaos.server import Server
 from tests.faults.proxy import Proxy
 from tests.faults.rules import Rule
 
+_TOLD_LATER_MS = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Shift:
@@ -22,8 +24,14 @@ class Shift:
     by_ms: int
 
     def covers(self, time_ms: int) -> bool:
-        """Whether a time was read from it: nothing else happened so far from all other times."""
-        return abs(time_ms - self.since_ms) < abs(self.by_ms) // 2
+        """Whether a time was read from it: nothing else happened so far from all other times. A start may be told of
+        when it has ended, and lie somewhat before.
+        """
+        return -_TOLD_LATER_MS < time_ms - self.since_ms < abs(self.by_ms) // 2
+
+    def saw_begin(self, time_ms: int) -> bool:
+        """Whether what began at this time began under it: not before, under a clock that was right or off earlier."""
+        return self.covers(time_ms) and time_ms >= self.since_ms
 
 
 @dataclass(slots=True)

@@ -72,9 +72,12 @@ def _not_early_by_the_server(books: Books) -> Finding:
 
 
 def _true_time(books: Books, job: Job, time_ms: int) -> int:
-    """When it was, had the clock not been off: for a job that was scheduled before it was."""
+    """When it was, had the clock not been off: for a job that was scheduled before it was.
+
+    So is one that was scheduled while it was off another time: what was due by then went on when it was right between.
+    """
     for shift in books.shifts:
-        if shift.covers(time_ms) and not shift.covers(job.created_time):
+        if shift.covers(time_ms) and not shift.saw_begin(job.created_time):
             return time_ms - shift.by_ms
     return time_ms
 
