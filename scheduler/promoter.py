@@ -97,9 +97,7 @@ class Promoter:
 
     async def _sleep(self, lead: Lead) -> bool:
         """Until the next job is due, an earlier one is scheduled, or the lease wants renewal; whether a token came."""
-        left_s = (
-            self._rest_s if lead.next_due_ms is None else min(self._rest_s, (lead.next_due_ms - lead.now_ms) / 1000)
-        )
+        left_s = self._rest_s if lead.next_due_s is None else min(self._rest_s, lead.next_due_s)
         if self._listening is not None and self._listens_to != self._store.keys.wake:
             await end(self._listening)  # it leads already; a token that is lost here was for nobody else
             self._listening = None

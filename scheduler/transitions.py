@@ -127,7 +127,10 @@ class Seal(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """What a promote returned: `next_due_ms` where this process leads, else `lease_left_ms`."""
+    """What a promote returned: `next_due_ms` where this process leads, else `lease_left_ms`.
+
+    `micros` have passed since `now_ms`, which is rounded down.
+    """
 
     leads: bool
     moved: int = 0
@@ -135,6 +138,14 @@ class Lead(NamedTuple):
     now_ms: int = 0
     lease_left_ms: int = 0
     damaged: tuple[str, ...] = ()
+    micros: int = 0
+
+    @property
+    def next_due_s(self) -> float | None:
+        """Seconds from the call until the next job is due."""
+        if self.next_due_ms is None:
+            return None
+        return (self.next_due_ms - self.now_ms) / 1_000 - self.micros / 1_000_000
 
 
 class Redelivered(NamedTuple):
@@ -183,7 +194,7 @@ def promote(name: str, lease_ms: int, limit: int, clock_ms: int | None = None) -
             return Lead(leads=False, lease_left_ms=int(reply[1]), now_ms=int(reply[2]))
         damaged = tuple(queue.decode(errors="replace") for queue in reply[4])
         next_due_ms = int(reply[2]) if reply[2].isdigit() else None  # 'inf': no duestream wrote that
-        return Lead(True, int(reply[1]), next_due_ms, int(reply[3]), damaged=damaged)
+        return Lead(True, int(reply[1]), next_due_ms, int(reply[3]), damaged=damaged, micros=int(reply[5]))
 
     return Transition(scripts.load("promote"), [clock_of(clock_ms), nonce(), name, lease_ms, limit], read)
 

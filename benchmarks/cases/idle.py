@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from benchmarks import machine
@@ -55,14 +56,15 @@ def monitored(stage: Stage, seconds: float) -> tuple[Counter[str], Counter[str]]
     """Commands by name that were sent to the server, and that scripts ran inside it."""
     sent: Counter[str] = Counter()
     inside: Counter[str] = Counter()
-    end = "the end of the watch"
-    timer = threading.Timer(seconds, lambda: stage.server.client.echo(end))
-    watcher: Any = stage.server.client
-    with watcher.monitor() as monitor:
+    begin, end = "the begin of the watch", "the end of the watch"
+    client: Any = stage.server.client
+    timer = threading.Timer(seconds, lambda: client.echo(end))
+    with client.monitor() as monitor:
+        client.echo(begin)  # its connection, and that of the end, greets the server before anything counts
         timer.start()
-        for one in monitor.listen():
-            if end in one["command"]:
-                break
+        heard = dropwhile(lambda one: begin not in one["command"], monitor.listen())
+        next(heard)
+        for one in takewhile(lambda one: end not in one["command"], heard):
             (inside if one["client_type"] == "lua" else sent)[one["command"].split()[0].lower()] += 1
     timer.join()
     return sent, inside

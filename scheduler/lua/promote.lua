@@ -2,8 +2,8 @@
 --
 -- KEYS  1 '{ns}:'
 -- ARGV  1 clock in ms or '', 2 nonce, 3 promoter's name, 4 lease in ms, 5 most jobs to move (1 to 1000)
--- Returns {LEAD, moved, next due time in ms or '', now in ms, queues with a key of the wrong type}, or {FOLLOW, ms until the leader's lease ends,
---         now in ms}
+-- Returns {LEAD, moved, next due time in ms or '', now in ms, queues with a key of the wrong type, microseconds past now}, or {FOLLOW, ms until
+--         the leader's lease ends, now in ms}
 -- Again: moves the next ones.
 -- Cost  O(queues + moved log due); a hundred jobs hold the server for about 1 ms. Caller: Promoter.
 -- flags: allow-oom
@@ -13,7 +13,7 @@
 -- include: deliver
 -- include: due
 
-local now = read_clock()
+local now, _, micros = read_clock()
 local nonce, name, lease_ms, limit = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local leader = redis.call('GET', NS .. 'promoter')
 if leader and leader ~= name then
@@ -42,4 +42,4 @@ for _, queue in ipairs(known) do
     next_due = head
   end
 end
-return { 'LEAD', moved, next_due and int(next_due) or '', int(now), damaged }
+return { 'LEAD', moved, next_due and int(next_due) or '', int(now), damaged, micros }

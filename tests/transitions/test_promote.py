@@ -50,6 +50,22 @@ def test_limit(world: World) -> None:
     assert world.run(promote(NOW + 9, limit=10)) == Lead(True, 3, None, NOW + 9)
 
 
+def test_the_time_to_the_next_one_is_counted_from_the_microsecond(world: World) -> None:
+    # By the server's own clock.
+    asked_us = _time_us(world)
+    world.run(transitions.schedule([world.request(delay=60_000)]))
+    lead = world.run(transitions.promote("p1", 2000, 100))
+    assert asked_us <= lead.now_ms * 1_000 + lead.micros <= _time_us(world)
+    assert lead.micros in range(1_000)
+    assert lead.next_due_ms is not None
+    assert lead.next_due_s == pytest.approx((lead.next_due_ms - lead.now_ms - lead.micros / 1_000) / 1_000)
+
+
+def _time_us(world: World) -> int:
+    seconds, micros = world.command("TIME")
+    return int(seconds) * 1_000_000 + int(micros)
+
+
 @pytest.mark.parametrize(("limit", "share"), [(10, 5), (4, 2), (1, 1)])
 def test_a_long_queue_does_not_starve_another(world: World, limit: int, share: int) -> None:
     # C3.7

@@ -317,3 +317,24 @@ def test_nobody_asks_behind_a_large_request(loop: Loop, size: int, pulses: int) 
 
     loop.run_until_complete(run())
     assert len(sent) == pulses
+
+
+def test_a_due_job_is_asked_for_to_the_microsecond(loop: Loop) -> None:
+    """The server's time is told in ms, rounded down: counting from there would be half a ms late, on average."""
+    passed_us, due_ms = 700, 2
+
+    class Due(Wire):
+        async def run(self, transition: Transition[Any]) -> Any:
+            asked_s.append(loop.time() - begun)
+            self.contact.hear(0.0)
+            now_ms, micros = divmod(passed_us + round(asked_s[-1] * 1_000_000), 1_000)
+            return Lead(True, next_due_ms=due_ms if now_ms < due_ms else None, now_ms=now_ms, micros=micros)
+
+    async def story(_: Wire) -> None:
+        await asyncio.sleep(0.5)
+
+    # C7.3
+    asked_s: list[float] = []
+    begun = loop.time()
+    play(loop, Due(loop, leads=True), story)
+    assert asked_s == pytest.approx([0.0, due_ms / 1_000 - passed_us / 1_000_000], abs=0.000_01)

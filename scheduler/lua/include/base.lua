@@ -18,14 +18,15 @@ local function int(number)
 end
 
 -- Read once a script: TIME moves while a script runs on Redis before 7.2.
--- Returns the time in whole ms, rounded down and rounded up. A delay counts from the upper one, so nothing is early.
+-- Returns the time in whole ms, rounded down and rounded up, and the microseconds that rounding down took off. A delay
+-- counts from the upper one, so nothing is early.
 local function read_clock()
   if ARGV[1] ~= '' then
-    return tonumber(ARGV[1]), tonumber(ARGV[1])
+    return tonumber(ARGV[1]), tonumber(ARGV[1]), 0
   end
   local time = redis.call('TIME')
   local seconds, micros = tonumber(time[1]), tonumber(time[2])
-  return seconds * 1000 + math.floor(micros / 1000), seconds * 1000 + math.ceil(micros / 1000)
+  return seconds * 1000 + math.floor(micros / 1000), seconds * 1000 + math.ceil(micros / 1000), micros % 1000
 end
 
 -- When this runs, in microseconds of the server's own clock: a caller's nonce alone comes twice when a call is sent again.
